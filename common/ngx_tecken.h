@@ -43,8 +43,12 @@ typedef struct {
 } ngx_tecken_shctx_t;
 
 
+#define NGX_TECKEN_MAX_SOURCES  16
+
+
 typedef struct {
     ngx_shm_zone_t                *shm_zone;
+    ngx_tecken_shctx_t            *sh;
 
     ngx_tecken_cache_t            *cache;
     ngx_tecken_metrics_t          *metrics;
@@ -59,6 +63,8 @@ typedef struct {
     ngx_msec_t                     resolver_timeout;
 
     ngx_uint_t                     connections;   /* transfers at once */
+
+    unsigned                       used:1;        /* some directive is set */
 } ngx_tecken_main_conf_t;
 
 

@@ -133,6 +133,15 @@ void ngx_tecken_flight_fail(ngx_tecken_cache_t *cache,
 void ngx_tecken_flight_leave(ngx_tecken_cache_t *cache,
     ngx_tecken_flight_t *f);
 
+/*
+ * The owner of f leaves, its lookup may go on: hands the flight to another
+ * that waits for it in this worker and returns that one, which is the owner
+ * now and whose handler is not called; NULL if none waits here, f is still
+ * the owner then.
+ */
+ngx_tecken_flight_t *ngx_tecken_flight_inherit(ngx_tecken_cache_t *cache,
+    ngx_tecken_flight_t *f);
+
 void ngx_tecken_cache_status(ngx_tecken_cache_t *cache,
     ngx_tecken_cache_status_t *status);
 

@@ -56,9 +56,15 @@ struct ngx_tecken_storage_s {
     ngx_tecken_store_backend_t    *backend;
     void                          *conf;         /* the backend's */
 
-    ngx_thread_pool_t            **io_pool;      /* set after the conf is read */
-    ngx_resolver_t               **resolver;
-    ngx_msec_t                    *resolver_timeout;
+    ngx_thread_pool_t             *io_pool;      /* set once the whole */
+    ngx_resolver_t                *resolver;     /* configuration is read */
+    ngx_msec_t                     resolver_timeout;
+
+    ngx_msec_t                     deadline;     /* of a head, all attempts;
+                                                    0: it is at once */
+
+    u_char                        *file_name;    /* where it is configured */
+    ngx_uint_t                     line;
 
     unsigned                       public:1;     /* access=public */
 };
@@ -162,10 +168,16 @@ void ngx_tecken_store_op_destroy(ngx_tecken_store_op_t *op);
 
 
 /*
- * tecken_storage NAME URL [option ...]: parses and checks all but the name,
- * cf->args as the directive has them.  Errors are logged with file and line.
+ * tecken_storage NAME URL [option ...]: parses and checks cf->args as the
+ * directive has them.  Errors are logged with file and line.
  */
 char *ngx_tecken_storage_parse(ngx_conf_t *cf, ngx_tecken_storage_t *st);
+
+/*
+ * After the whole configuration is read, io_pool and resolver being set:
+ * looks the host's name up when no resolver will.
+ */
+ngx_int_t ngx_tecken_storage_init(ngx_conf_t *cf, ngx_tecken_storage_t *st);
 
 
 /* S3 only: URLs for clients.  Both return NGX_ERROR when out of memory. */
