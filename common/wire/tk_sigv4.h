@@ -22,6 +22,7 @@
 #define TK_SIGV4_DATE_LEN       (sizeof("20261121T093005Z") - 1)
 #define TK_SIGV4_HASH_LEN       64
 #define TK_SIGV4_MAX_HEADERS    32
+#define TK_SIGV4_MAX_ARGS       64
 
 
 typedef struct {
@@ -40,7 +41,8 @@ typedef struct {
 /*
  * The derived signing key is good for one day, region, service and secret;
  * the owner keeps one of these beside the credentials, zeroed at first, and
- * zeroes it when the secret changes.
+ * zeroes it when the secret changes.  Only the day is looked at here: two
+ * regions need two of them.
  */
 
 typedef struct {
@@ -76,13 +78,19 @@ typedef struct {
 /*
  * Signs a request with headers (AWS, "Authenticating Requests: Using the
  * Authorization Header").  Signed are host, x-amz-content-sha256,
- * x-amz-date, x-amz-security-token when there is one, and s->headers.
+ * x-amz-date, x-amz-security-token when there is one, and s->headers, which
+ * must not name these again.  With a service other than "s3" there is no
+ * x-amz-content-sha256.
  *
  * date must have room for TK_SIGV4_DATE_LEN bytes: the X-Amz-Date to send.
  * auth receives the value of Authorization; returns its length, or -1 if it
- * needs more than size bytes or there are over TK_SIGV4_MAX_HEADERS headers.
+ * needs more than size bytes or there are over TK_SIGV4_MAX_HEADERS headers
+ * or TK_SIGV4_MAX_ARGS query arguments; auth is then not to be used.
  * The signed path is s->path as it is: S3 neither normalises nor encodes
- * twice.
+ * twice.  Query arguments are signed as they are too, so they must be encoded
+ * as tk_uri_encode() does; "x" and "x=" are the same, "&&" holds none.
+ *
+ * s->now is taken from 1970 to 2099, what is outside as the nearest second.
  */
 ssize_t tk_sigv4_sign(const tk_sigv4_t *s, tk_sigv4_key_t *key, char *date,
     char *auth, size_t size);
@@ -91,8 +99,10 @@ ssize_t tk_sigv4_sign(const tk_sigv4_t *s, tk_sigv4_key_t *key, char *date,
  * Presigns a request (AWS, "Authenticating Requests: Using Query
  * Parameters"): writes the whole new query string, s->query included, with
  * X-Amz-Signature last.  Only host and s->headers are signed; payload_hash
- * is taken as UNSIGNED-PAYLOAD.  expires is in seconds, 1 to 604800.
- * Returns the length, or -1 if it needs more than size bytes.
+ * is taken as UNSIGNED-PAYLOAD if the service is "s3".  expires is in
+ * seconds, 1 to 604800; anything else is refused.
+ * Returns the length, or -1 as tk_sigv4_sign() does.  The five or six
+ * X-Amz-* arguments that are signed count towards TK_SIGV4_MAX_ARGS.
  */
 ssize_t tk_sigv4_presign(const tk_sigv4_t *s, tk_sigv4_key_t *key,
     uint32_t expires, char *query, size_t size);
