@@ -42,10 +42,15 @@ struct ngx_tecken_flight_s {
     ngx_int_t                      rc;         /* given to handler */
     ngx_uint_t                     value;
 
-    /* private */
+    /* private, all zero before the first join() */
     ngx_queue_t                    queue;
+    ngx_msec_t                     joined;
+    ngx_msec_t                     timeout;
+    uint32_t                       flight;
     uint32_t                       sequence;
+    uint32_t                       turn;
     unsigned                       state:2;
+    unsigned                       refresh:1;
 };
 
 
@@ -54,6 +59,8 @@ typedef struct {
     ngx_uint_t                     keys;       /* keys in it, flights too */
     ngx_uint_t                     flights;    /* lookups under way */
     ngx_uint_t                     evictions;  /* keys thrown out unexpired */
+    ngx_uint_t                     resets;     /* emptied: a worker was killed
+                                                  while it changed the table */
     size_t                         bytes;      /* memory of all keys */
 } ngx_tecken_cache_status_t;
 
@@ -96,7 +103,9 @@ ngx_int_t ngx_tecken_cache_get(ngx_tecken_cache_t *cache,
 /*
  * Stores a value, 0 to 65535, for ttl seconds, and ends a flight on this
  * key: its waiters get the value.  When the zone is full the least recently
- * used key that is no flight goes.  ttl 0 deletes the key.
+ * used key that is no flight goes.  ttl 0 deletes the key: a lookup under way
+ * may have looked too early, so its waiters get its result, but it is not
+ * stored and the next join() starts anew.
  */
 void ngx_tecken_cache_set(ngx_tecken_cache_t *cache,
     ngx_tecken_cache_key_t *key, ngx_uint_t value, time_t ttl);
@@ -113,19 +122,27 @@ void ngx_tecken_cache_set(ngx_tecken_cache_t *cache,
  *              is over its time: the caller is the owner now).
  *
  * refresh 1 takes no stored value, but joins a lookup that is under way.
- * When the zone has no room the caller gets NGX_DONE and shares with nobody.
- * f stays linked until handler is called, land(), fail() or leave().
+ * When the zone has no room the caller gets NGX_DONE and shares with nobody,
+ * its land() does not store.  f stays linked until handler is called, land(),
+ * fail() or leave(), and must not join again before; the handler may do all
+ * of these, and free f.  A waiter gets its answer within twice its timeout,
+ * at worst NGX_ERROR.
  */
 ngx_int_t ngx_tecken_flight_join(ngx_tecken_cache_t *cache,
     ngx_tecken_flight_t *f, ngx_msec_t timeout, ngx_uint_t refresh);
 
-/* The owner's result, stored for ttl seconds (0: told to the waiters that
- * are there, not stored). */
+/*
+ * The owner's result, stored for ttl seconds (0: told to the waiters that
+ * are there, not stored).  The result of a lookup that set() has overtaken is
+ * dropped.  Calls no handler: waiters are told from the event loop.
+ */
 void ngx_tecken_flight_land(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f,
     ngx_uint_t value, time_t ttl);
 
-/* The owner's lookup failed: waiters get NGX_ERROR, the next join() starts
- * anew, nothing is remembered. */
+/*
+ * The owner's lookup failed: waiters get NGX_ERROR, the next join() starts
+ * anew, nothing is remembered.
+ */
 void ngx_tecken_flight_fail(ngx_tecken_cache_t *cache,
     ngx_tecken_flight_t *f);
 
