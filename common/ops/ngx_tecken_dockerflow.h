@@ -32,7 +32,9 @@ struct ngx_tecken_check_s {
     /*
      * Starts the check.  NGX_OK or NGX_ERROR: it is over, check->error says
      * why; NGX_AGAIN: ngx_tecken_check_done() is called later, from the event
-     * loop.  It has a deadline of its own.
+     * loop, or was called already.  It should have a deadline of its own:
+     * after ten seconds it counts as failed, "timed out", and is not started
+     * again before it is done.
      */
     ngx_int_t              (*start)(ngx_tecken_check_t *check);
     void                    *data;
@@ -44,15 +46,20 @@ struct ngx_tecken_check_s {
     uint64_t                 started;
     uint64_t                 usec;
     ngx_int_t                rc;
+
+    unsigned                 busy:1;      /* started, not done yet */
+    unsigned                 awaited:1;   /* by the run under way */
+    unsigned                 late:1;      /* not done at the deadline */
 };
 
 
 ngx_tecken_heartbeat_t *ngx_tecken_heartbeat_create(ngx_conf_t *cf);
 
+/* check, with its name, lives as long as the configuration */
 ngx_int_t ngx_tecken_heartbeat_add(ngx_tecken_heartbeat_t *hb,
     ngx_tecken_check_t *check);
 
-/* rc is NGX_OK or NGX_ERROR */
+/* rc is NGX_OK or NGX_ERROR; harmless for a check that is not under way */
 void ngx_tecken_check_done(ngx_tecken_check_t *check, ngx_int_t rc);
 
 
@@ -65,8 +72,12 @@ void ngx_tecken_check_done(ngx_tecken_check_t *check, ngx_int_t rc);
 ngx_int_t ngx_tecken_dockerflow_heartbeat(ngx_http_request_t *r,
     ngx_tecken_heartbeat_t *hb);
 ngx_int_t ngx_tecken_dockerflow_lbheartbeat(ngx_http_request_t *r);
+
+/* path ends with a null, lives as long as r */
 ngx_int_t ngx_tecken_dockerflow_version(ngx_http_request_t *r,
     ngx_str_t *path);
+
+/* an [error] line and 500, on purpose: does somebody see it? */
 ngx_int_t ngx_tecken_dockerflow_broken(ngx_http_request_t *r);
 
 

@@ -12,6 +12,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_http.h>
 
 
 /*
@@ -49,6 +50,9 @@ struct ngx_tecken_metric_s {
     /* private */
     ngx_tecken_metrics_t    *metrics;
     ngx_uint_t               cell;
+    ngx_str_t                head;     /* "tecken.download_symbol:" */
+    ngx_str_t                tail;     /* "|c|#try:True,bucket:x" */
+    ngx_tecken_metric_t     *next;     /* of the same name */
 };
 
 
@@ -59,7 +63,10 @@ ngx_tecken_metrics_t *ngx_tecken_metrics_create(ngx_conf_t *cf);
  * Registers a series while the configuration is read or in a
  * postconfiguration handler.  m lives as long as the configuration and keeps
  * its strings; name and labels identify it, also across reloads.  Label
- * values must hold no quote, backslash or line feed.  NGX_ERROR is logged.
+ * values must hold no quote, backslash or line feed; name and labels make at
+ * most 238 bytes.  Tag values lose all but [A-Za-z0-9_.-] and what exceeds
+ * 100 bytes; a comma or colon in one reads as a separator.  NGX_ERROR is
+ * logged.
  */
 ngx_int_t ngx_tecken_metrics_add(ngx_conf_t *cf,
     ngx_tecken_metrics_t *metrics, ngx_tecken_metric_t *m);
@@ -70,22 +77,31 @@ ngx_int_t ngx_tecken_metrics_init_zone(ngx_tecken_metrics_t *metrics,
     ngx_slab_pool_t *shpool, ngx_tecken_metrics_sh_t **sh, ngx_log_t *log);
 
 /* in a worker, before the first request: takes a row, opens the statsd
- * socket; exit flushes it */
+ * socket; exit flushes it.  What is counted after that reaches the zone, not
+ * statsd. */
 ngx_int_t ngx_tecken_metrics_init_worker(ngx_tecken_metrics_t *metrics,
     ngx_cycle_t *cycle);
 void ngx_tecken_metrics_exit_worker(ngx_tecken_metrics_t *metrics,
     ngx_cycle_t *cycle);
 
-/* m may be NULL in both: nothing happens */
+/*
+ * m may be NULL in both, or never added: nothing happens.  count() takes a
+ * counter, observe() a histogram, nothing checks it: tens of nanoseconds.
+ */
 void ngx_tecken_metrics_count(ngx_tecken_metric_t *m, ngx_uint_t n);
 void ngx_tecken_metrics_observe(ngx_tecken_metric_t *m, uint64_t usec);
 
 /* a clock for ngx_tecken_metrics_observe(): monotonic microseconds */
 uint64_t ngx_tecken_usec(void);
 
-/* all series as Prometheus text 0.0.4, a chain of buffers from pool */
+/* all series as Prometheus text 0.0.4, a chain of buffers from pool; NULL:
+ * no memory */
 ngx_chain_t *ngx_tecken_metrics_prometheus(ngx_tecken_metrics_t *metrics,
     ngx_pool_t *pool);
+
+/* the same as the answer to r, a content handler's */
+ngx_int_t ngx_tecken_metrics_handler(ngx_http_request_t *r,
+    ngx_tecken_metrics_t *metrics);
 
 
 /* tecken_statsd ADDRESS [namespace=NAME] [tags=dogstatsd|none] */
