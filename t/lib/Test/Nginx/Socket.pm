@@ -80,7 +80,7 @@ my %KNOWN = map { $_ => 1 } qw(
 );
 
 my $Owner = $$;
-my ($Blocks, $PrevBlock, $PrevConfig, $FirstTime);
+my ($Blocks, $PrevBlock, $PrevConfig);
 
 
 sub import {
@@ -189,7 +189,6 @@ sub run_tests () {
 
     $ENV{TEST_NGINX_SERVER_PORT} //= $ServerPort;
     stop_stale_nginx() if !$NoNginxManager;
-    $FirstTime = 1;
 
     my @blocks = blocks();
 
@@ -233,12 +232,26 @@ sub run_test ($) {
 
     say_verbose("running $name");
 
-    local $LogLevel = $block->log_level || $LogLevel;
+    # not "local": that would cut an imported variable off from the original
+    my @saved = ($LogLevel, $UseHup, $UseValgrind);
+    $LogLevel = $block->log_level || $LogLevel;
 
     if (defined $block->must_die) {
+        ($UseHup, $UseValgrind) = ();
         _must_die($block, $ports);
-        return;
+
+    } else {
+        _run_block($block, $ports);
     }
+
+    ($LogLevel, $UseHup, $UseValgrind) = @saved;
+}
+
+
+sub _run_block {
+    my ($block, $ports) = @_;
+
+    my $name = $block->name;
 
     _prepare_nginx($block, $ports);
     log_rewind();
@@ -424,9 +437,6 @@ sub _reload {
 
 sub _must_die {
     my ($block, $ports) = @_;
-
-    local $UseValgrind;
-    local $UseHup;
 
     my $name = $block->name;
     my $config = expand_env($block->config, $name, $ports);
