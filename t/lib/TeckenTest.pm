@@ -19,11 +19,12 @@ package TeckenTest;
 use strict;
 use warnings;
 
+use TeckenTest::FaultProxy;
 use TeckenTest::Radosgw;
 use TeckenTest::S3;
 
 my @EXPORT = qw(
-    anonymous other radosgw s3
+    anonymous other proxy radosgw s3
 );
 
 my %part;
@@ -58,6 +59,10 @@ sub other     { return $part{other} //= radosgw()->other_client }
 sub anonymous { return $part{anonymous} //= radosgw()->anonymous_client }
 
 
+# In front of the S3 server; see TeckenTest::FaultProxy.
+sub proxy { return $part{proxy} // die "no :proxy\n" }
+
+
 sub _start_none { }
 
 
@@ -73,6 +78,21 @@ sub _start_s3
 
     $part{radosgw} = _own(TeckenTest::Radosgw->start);
     _export($part{radosgw}->environment);
+}
+
+
+sub _start_proxy
+{
+    return if $part{proxy};
+
+    _start_s3();
+
+    $part{proxy} = _own(
+        TeckenTest::FaultProxy->start(upstream => radosgw()->port));
+    _export(
+        TEST_NGINX_PROXY_PORT => $part{proxy}->port,
+        TEST_NGINX_PROXY_CONTROL_PORT => $part{proxy}->control_port,
+    );
 }
 
 

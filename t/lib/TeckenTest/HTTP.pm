@@ -32,7 +32,8 @@ sub parse_request
 {
     my ($head) = @_;
 
-    my ($method, $target) = $head =~ m{\A(\S+) (\S+) HTTP/1\.[01]\r\n} or return;
+    my ($method, $target) = $head =~ m{\A(\S+) (\S+) HTTP/1\.[01]\r\n}
+        or return;
 
     return {
         method => $method, target => $target, headers => _headers($head),
@@ -155,7 +156,8 @@ sub take
     my ($self, $buffer, $content) = @_;
 
     return '' if $self->{done};
-    return $self->_take_chunked($buffer, $content) if $self->{kind} eq 'chunked';
+    return $self->_take_chunked($buffer, $content)
+        if $self->{kind} eq 'chunked';
 
     my $n = length $$buffer;
 

@@ -187,7 +187,8 @@ sub _build
     $self->_sign($method, $path, $query, \%headers, $body, $options->{time})
         if defined $self->{access_key} && !$options->{anonymous};
 
-    $headers{'content-length'} //= length $body if $method =~ /\AP/ || $body ne '';
+    $headers{'content-length'} //= length $body
+        if $method =~ /\AP/ || $body ne '';
     $headers{connection} = 'close';
 
     my $target = $query eq '' ? $path : "$path?$query";
