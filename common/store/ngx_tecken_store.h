@@ -49,6 +49,7 @@ struct ngx_tecken_storage_s {
     ngx_str_t                      prefix;       /* no slash at its ends */
     ngx_str_t                      public_url;   /* no slash at its end */
     ngx_uint_t                     type;
+    ngx_uint_t                     index;        /* in tmcf->storages */
 
     /* of type, url and prefix: a storage that changed is another one */
     u_char                         id[16];
