@@ -51,7 +51,7 @@ ngx_tecken_store_file_conf(ngx_conf_t *cf, ngx_tecken_storage_t *st)
     }
 
     if (st->url.len <= scheme.len
-        || ngx_strncmp(st->url.data, scheme.data, scheme.len) != 0
+        || ngx_strncasecmp(st->url.data, scheme.data, scheme.len) != 0
         || st->url.data[scheme.len] != '/')
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -375,7 +375,7 @@ ngx_tecken_file_post(ngx_tecken_store_op_t *op)
     ngx_tecken_file_ctx_t  *ctx;
 
     ctx = op->ctx;
-    tp = *op->storage->io_pool;
+    tp = op->storage->io_pool;
 
     if (ngx_tecken_task_post(tp, ctx->task, 0) != NGX_OK) {
         ngx_str_set(&op->error, "the queue of the io thread pool is full");

@@ -151,7 +151,7 @@ ngx_tecken_file_put_create(ngx_tecken_store_op_t *op,
     feed->put = put;
 
     put->op = op;
-    put->thread_pool = *op->storage->io_pool;
+    put->thread_pool = op->storage->io_pool;
     put->public = op->storage->public;
     put->log = ctx->task->pool->log;
     put->dir = NGX_INVALID_FILE;
