@@ -702,6 +702,37 @@ test_key(void)
 }
 
 
+/* "&" may be in a header's name and must not end the list of them */
+
+static void
+test_presigned_headers(void)
+{
+    ssize_t           n;
+    tk_str_t          v;
+    tk_sigv4_t        s;
+    tk_header_t       h[2];
+    tk_sigv4_key_t    key;
+    tk_credentials_t  c;
+
+    example(&s, &c);
+    memset(&key, 0, sizeof(key));
+    s.headers = h;
+    s.nheaders = 2;
+    h[0].name = str("X-A&B");
+    h[0].value = str("1");
+    h[1].name = str("Content-MD5");
+    h[1].value = str("2");
+
+    n = tk_sigv4_presign(&s, &key, 60, buf, sizeof(buf));
+
+    tap_is_int(tk_query_find((uint8_t *) buf, (size_t) n,
+                             "X-Amz-SignedHeaders", &v), 1,
+               "the list of signed headers");
+    tap_is_str(v.data, v.len, "content-md5%3Bhost%3Bx-a%26b",
+               "it is encoded");
+}
+
+
 /* the presigned query parsed back holds what went in */
 
 static void
@@ -796,6 +827,7 @@ main(void)
     test_limits();
     test_secrets();
     test_key();
+    test_presigned_headers();
     test_parse_back();
     test_sha256();
 
