@@ -58,7 +58,8 @@ typedef struct {
 typedef struct {
     ngx_flag_t                       enable;
 
-    ngx_array_t                     *products;        /* tk_str_t */
+    ngx_array_t                     *products;        /* ngx_str_t */
+    tk_str_t                        *routes;          /* the same */
     ngx_array_t                     *extensions;      /* ngx_str_t */
     ngx_array_t                     *ignore;          /* ngx_str_t: files */
     ngx_array_t                     *ignore_ids;      /* ngx_str_t */
@@ -71,6 +72,10 @@ typedef struct {
     u_char                          *file_name;       /* where it is enabled */
     ngx_uint_t                       line;
 } ngx_tecken_download_loc_conf_t;
+
+
+#define ngx_tecken_str_set(dst, src)                                          \
+    (dst)->len = (src)->len; (dst)->data = (u_char *) (src)->data
 
 
 typedef struct ngx_tecken_download_ctx_s    ngx_tecken_download_ctx_t;

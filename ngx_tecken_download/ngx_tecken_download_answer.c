@@ -411,14 +411,15 @@ ngx_tecken_download_file(ngx_tecken_download_ctx_t *ctx)
 static ngx_int_t
 ngx_tecken_download_file_headers(ngx_tecken_download_ctx_t *ctx)
 {
-    ngx_str_t            *type, *file;
+    tk_str_t             *file;
+    ngx_str_t            *type;
     ngx_table_elt_t      *h;
     ngx_http_request_t   *r;
     ngx_tecken_object_t  *o;
 
     r = ctx->request;
     o = &ctx->object;
-    file = (ngx_str_t *) &ctx->symbol.file;
+    file = &ctx->symbol.file;
 
     /* what the uploader would have set, tecken/upload/utils.py */
 
@@ -426,7 +427,7 @@ ngx_tecken_download_file_headers(ngx_tecken_download_ctx_t *ctx)
         type = &o->content_type;
 
     } else if (file->len > 4
-               && ngx_strncasecmp(file->data + file->len - 4,
+               && ngx_strncasecmp((u_char *) file->data + file->len - 4,
                                   (u_char *) ".sym", 4)
                   == 0)
     {

@@ -55,7 +55,7 @@ ngx_tecken_download_handler(ngx_http_request_t *r)
     }
 
     route = tk_symbol_parse(&ctx->symbol, ctx->path.data, ctx->path.len,
-                            dlcf->products->elts, dlcf->products->nelts);
+                            dlcf->routes, dlcf->products->nelts);
 
     if (route == TK_SYMBOL_NOT_FOUND) {
 

@@ -218,8 +218,7 @@ ngx_tecken_download_known(ngx_tecken_download_ctx_t *ctx,
 
         } else if (!ctx->refresh) {
 
-            ngx_tecken_cache_key_mix(&key, base,
-                                     (ngx_tecken_cache_key_t *) st->id);
+            ngx_tecken_cache_key_mix(&key, base, st->id);
 
             if (ngx_tecken_cache_get(tmcf->cache, &key, &value) == NGX_OK) {
                 slot->cached = 1;
@@ -274,8 +273,7 @@ ngx_tecken_download_ask(ngx_tecken_download_slot_t *slot,
     p->found = tlcf->valid_found;
     p->missing = tlcf->valid_missing;
 
-    ngx_tecken_cache_key_mix(&p->flight.key, base,
-                             (ngx_tecken_cache_key_t *) slot->storage->id);
+    ngx_tecken_cache_key_mix(&p->flight.key, base, slot->storage->id);
 
     p->flight.handler = ngx_tecken_download_flight_handler;
     p->flight.data = p;

@@ -42,9 +42,9 @@ ngx_tecken_download_missing(ngx_tecken_download_ctx_t *ctx, const char **text)
 
     r = ctx->request;
 
-    m.debug_file = *(ngx_str_t *) &ctx->symbol.debug_file;
-    m.debug_id = *(ngx_str_t *) &ctx->symbol.debug_id;
-    m.file = *(ngx_str_t *) &ctx->symbol.file;
+    ngx_tecken_str_set(&m.debug_file, &ctx->symbol.debug_file);
+    ngx_tecken_str_set(&m.debug_id, &ctx->symbol.debug_id);
+    ngx_tecken_str_set(&m.file, &ctx->symbol.file);
 
     if (ngx_tecken_download_arg(r, "code_file", &m.code_file) != NGX_OK
         || ngx_tecken_download_arg(r, "code_id", &m.code_id) != NGX_OK)

@@ -215,6 +215,8 @@ ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_tecken_download_loc_conf_t *prev = parent;
     ngx_tecken_download_loc_conf_t *conf = child;
 
+    ngx_str_t              *product;
+    ngx_uint_t              i;
     ngx_tecken_loc_conf_t  *tlcf;
 
     ngx_conf_merge_ptr_value(conf->products, prev->products, NULL);
@@ -261,6 +263,19 @@ ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
            != NGX_OK)
     {
         return NGX_CONF_ERROR;
+    }
+
+    conf->routes = ngx_palloc(cf->pool,
+                              (conf->products->nelts + 1) * sizeof(tk_str_t));
+    if (conf->routes == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    product = conf->products->elts;
+
+    for (i = 0; i < conf->products->nelts; i++) {
+        conf->routes[i].len = product[i].len;
+        conf->routes[i].data = product[i].data;
     }
 
     return NGX_CONF_OK;

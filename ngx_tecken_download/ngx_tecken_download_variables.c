@@ -78,7 +78,7 @@ static ngx_int_t
 ngx_tecken_download_string(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_str_t                  *s;
+    ngx_str_t                   s;
     ngx_tecken_download_ctx_t  *ctx;
 
     ctx = ngx_tecken_download_get_ctx(r);
@@ -88,15 +88,17 @@ ngx_tecken_download_string(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    s = (ngx_str_t *) ((u_char *) ctx + data);
+    /* a ngx_str_t, or a tk_str_t of the same layout */
 
-    if (s->data == NULL) {
+    ngx_memcpy(&s, (u_char *) ctx + data, sizeof(ngx_str_t));
+
+    if (s.data == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    v->data = s->data;
-    v->len = s->len;
+    v->data = s.data;
+    v->len = s.len;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
