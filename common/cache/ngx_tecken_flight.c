@@ -249,6 +249,46 @@ ngx_tecken_flight_leave(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f)
 }
 
 
+ngx_tecken_flight_t *
+ngx_tecken_flight_inherit(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f)
+{
+    ngx_tecken_flight_t        *next;
+    ngx_tecken_cache_sh_t      *sh;
+    ngx_tecken_cache_flight_t  *flight;
+
+    if (f->state != NGX_TECKEN_FLIGHT_OWNER) {
+        return NULL;
+    }
+
+    sh = cache->sh;
+    next = NULL;
+
+    ngx_tecken_cache_lock(cache);
+
+    flight = ngx_tecken_flight_open(sh, f);
+
+    if (flight && flight->turn == f->turn) {
+
+        next = ngx_tecken_flight_next(cache, f);
+
+        if (next) {
+            ngx_tecken_flight_own(sh, next);
+        }
+    }
+
+    ngx_tecken_cache_unlock(cache);
+
+    if (next) {
+        ngx_tecken_flight_forget(cache, next);
+
+        next->state = NGX_TECKEN_FLIGHT_OWNER;
+        f->state = NGX_TECKEN_FLIGHT_IDLE;
+    }
+
+    return next;
+}
+
+
 /* under the lock: the answer of join() */
 
 static ngx_int_t

@@ -626,8 +626,10 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
 
     if (status == 404) {
 
-        if (ngx_strlcasestrn(call->body.data, call->body.data + call->body.len,
-                             (u_char *) "NoSuchBucket", 12 - 1))
+        if (call->body.len
+            && ngx_strlcasestrn(call->body.data,
+                                call->body.data + call->body.len,
+                                (u_char *) "NoSuchBucket", 12 - 1))
         {
             return ngx_tecken_s3_error(call, "status 404, there is no such "
                                        "bucket");
