@@ -286,7 +286,6 @@ ngx_tecken_download_redirect(ngx_tecken_download_ctx_t *ctx, ngx_str_t *url)
 static ngx_int_t
 ngx_tecken_download_proxy(ngx_tecken_download_ctx_t *ctx)
 {
-    ngx_int_t                        rc;
     ngx_http_request_t              *r;
     ngx_tecken_download_loc_conf_t  *dlcf;
 
@@ -301,14 +300,7 @@ ngx_tecken_download_proxy(ngx_tecken_download_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_named_location(r, &dlcf->location);
-
-    if (rc == NGX_DONE) {
-        ngx_http_finalize_request(r, NGX_DONE);
-        return NGX_DONE;
-    }
-
-    return rc;
+    return ngx_http_named_location(r, &dlcf->location);
 }
 
 

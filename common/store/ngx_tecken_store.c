@@ -191,6 +191,8 @@ ngx_tecken_storage_id(ngx_tecken_storage_t *st)
     /* the lengths keep one storage's url and prefix from being another's */
 
     ngx_md5_init(&md5);
+    ngx_md5_update(&md5, &st->name.len, sizeof(size_t));
+    ngx_md5_update(&md5, st->name.data, st->name.len);
     ngx_md5_update(&md5, &st->url.len, sizeof(size_t));
     ngx_md5_update(&md5, st->url.data, st->url.len);
     ngx_md5_update(&md5, st->prefix.data, st->prefix.len);

@@ -51,7 +51,7 @@ struct ngx_tecken_storage_s {
     ngx_uint_t                     type;
     ngx_uint_t                     index;        /* in tmcf->storages */
 
-    /* of type, url and prefix: a storage that changed is another one */
+    /* of name, url and prefix: a storage that changed is another one */
     uint64_t                       id[2];
 
     ngx_tecken_store_backend_t    *backend;
