@@ -24,7 +24,7 @@ static int tk_log_plain(uint32_t u);
 size_t
 tk_json_escape(uint8_t *dst, const uint8_t *src, size_t len)
 {
-    size_t          n;
+    size_t          n, size;
     uint8_t         buf[12];
     const uint8_t  *last, *start;
 
@@ -50,7 +50,13 @@ tk_json_escape(uint8_t *dst, const uint8_t *src, size_t len)
             continue;
         }
 
-        n += tk_json_char(dst ? dst + n : buf, tk_utf8_decode(&src, last));
+        size = tk_json_char(buf, tk_utf8_decode(&src, last));
+
+        if (dst) {
+            memcpy(dst + n, buf, size);
+        }
+
+        n += size;
     }
 
     return n;

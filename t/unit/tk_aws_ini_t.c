@@ -98,7 +98,7 @@ static const case_t  cases[] = {
       NULL, 0, "AK", "SK", "" },
 
     { "a nested line in another profile that looks like a section",
-      "[b]\ns3 =\n  [a]\n  x = y\n[a]\n" GOOD, "a",
+      "[b]\ns3 =\n  [a\n  x = y\n[a]\n" GOOD, "a",
       NULL, 0, "AK", "SK", "" },
 
     { "an empty name", "[]\n" GOOD, "", NULL, 0, "AK", "SK", "" },
