@@ -20,8 +20,9 @@ typedef struct {
 
 
 typedef struct {
-    ngx_tecken_metric_t     metric;
-    size_t                  offset;
+    ngx_str_t               name;
+    ngx_str_t               help;
+    size_t                  offset;          /* in the cache's status */
 } ngx_tecken_gauge_t;
 
 
@@ -34,64 +35,54 @@ static uint64_t ngx_tecken_gauge_value(ngx_tecken_metric_t *m);
 
 static ngx_tecken_gauge_t  ngx_tecken_gauges[] = {
 
-    { { NGX_TECKEN_METRIC_GAUGE,
-        ngx_string("tecken_cache_keys"), ngx_null_string,
-        ngx_string("Keys in the shared memory cache"),
-        ngx_null_string, ngx_null_string, ngx_tecken_gauge_value, NULL,
-        NULL, 0 },
+    { ngx_string("tecken_cache_keys"),
+      ngx_string("Keys in the shared memory cache"),
       offsetof(ngx_tecken_cache_status_t, keys) },
 
-    { { NGX_TECKEN_METRIC_GAUGE,
-        ngx_string("tecken_cache_capacity_keys"), ngx_null_string,
-        ngx_string("Keys that the shared memory cache has room for"),
-        ngx_null_string, ngx_null_string, ngx_tecken_gauge_value, NULL,
-        NULL, 0 },
+    { ngx_string("tecken_cache_capacity_keys"),
+      ngx_string("Keys that the shared memory cache has room for"),
       offsetof(ngx_tecken_cache_status_t, capacity) },
 
-    { { NGX_TECKEN_METRIC_GAUGE,
-        ngx_string("tecken_cache_flights"), ngx_null_string,
-        ngx_string("Lookups under way in all workers"),
-        ngx_null_string, ngx_null_string, ngx_tecken_gauge_value, NULL,
-        NULL, 0 },
+    { ngx_string("tecken_cache_flights"),
+      ngx_string("Lookups under way in all workers"),
       offsetof(ngx_tecken_cache_status_t, flights) },
 
-    { { NGX_TECKEN_METRIC_GAUGE,
-        ngx_string("tecken_cache_evictions"), ngx_null_string,
-        ngx_string("Keys that left the cache before their time"),
-        ngx_null_string, ngx_null_string, ngx_tecken_gauge_value, NULL,
-        NULL, 0 },
+    { ngx_string("tecken_cache_evictions"),
+      ngx_string("Keys that left the cache before their time"),
       offsetof(ngx_tecken_cache_status_t, evictions) },
 
-    { { NGX_TECKEN_METRIC_GAUGE,
-        ngx_string("tecken_cache_bytes"), ngx_null_string,
-        ngx_string("Shared memory of the keys in the cache"),
-        ngx_null_string, ngx_null_string, ngx_tecken_gauge_value, NULL,
-        NULL, 0 },
-      offsetof(ngx_tecken_cache_status_t, bytes) }
+    { ngx_string("tecken_cache_resets"),
+      ngx_string("Times the cache was emptied after a worker was killed"),
+      offsetof(ngx_tecken_cache_status_t, resets) },
+
+    { ngx_string("tecken_cache_bytes"),
+      ngx_string("Shared memory of the keys in the cache"),
+      offsetof(ngx_tecken_cache_status_t, bytes) },
+
+    { ngx_null_string, ngx_null_string, 0 }
 };
 
 
 ngx_int_t
 ngx_tecken_gauges_add(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf)
 {
-    ngx_uint_t           i, n;
-    ngx_tecken_gauge_t  *gauges;
+    ngx_tecken_gauge_t   *g;
+    ngx_tecken_metric_t  *m;
 
-    n = sizeof(ngx_tecken_gauges) / sizeof(ngx_tecken_gauge_t);
+    for (g = ngx_tecken_gauges; g->name.len; g++) {
 
-    gauges = ngx_palloc(cf->pool, sizeof(ngx_tecken_gauges));
-    if (gauges == NULL) {
-        return NGX_ERROR;
-    }
+        m = ngx_pcalloc(cf->pool, sizeof(ngx_tecken_metric_t));
+        if (m == NULL) {
+            return NGX_ERROR;
+        }
 
-    ngx_memcpy(gauges, ngx_tecken_gauges, sizeof(ngx_tecken_gauges));
+        m->type = NGX_TECKEN_METRIC_GAUGE;
+        m->name = g->name;
+        m->help = g->help;
+        m->value = ngx_tecken_gauge_value;
+        m->data = tmcf->cache;
 
-    for (i = 0; i < n; i++) {
-        gauges[i].metric.data = tmcf->cache;
-
-        if (ngx_tecken_metrics_add(cf, tmcf->metrics, &gauges[i].metric)
-            != NGX_OK)
-        {
+        if (ngx_tecken_metrics_add(cf, tmcf->metrics, m) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -103,14 +94,18 @@ ngx_tecken_gauges_add(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf)
 static uint64_t
 ngx_tecken_gauge_value(ngx_tecken_metric_t *m)
 {
-    ngx_tecken_gauge_t         *gauge;
+    ngx_tecken_gauge_t         *g;
     ngx_tecken_cache_status_t   status;
-
-    gauge = (ngx_tecken_gauge_t *) m;
 
     ngx_tecken_cache_status(m->data, &status);
 
-    return *(ngx_uint_t *) ((u_char *) &status + gauge->offset);
+    for (g = ngx_tecken_gauges; g->name.len; g++) {
+        if (g->name.data == m->name.data) {
+            return *(ngx_uint_t *) ((u_char *) &status + g->offset);
+        }
+    }
+
+    return 0;
 }
 
 

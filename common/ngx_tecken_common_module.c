@@ -576,6 +576,7 @@ ngx_tecken_storage_ref(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf,
     }
 
     st->name = *name;
+    st->index = tmcf->storages.nelts;
     st->file_name = cf->conf_file->file.name.data;
     st->line = cf->conf_file->line;
 

@@ -21,6 +21,12 @@
 /* more lookups at once than sockets of a machine */
 #define NGX_TECKEN_CACHE_MAX_FLIGHTS  65536
 
+/* pauses before the processor is given to somebody else, a power of two */
+#define NGX_TECKEN_CACHE_SPIN     1024
+
+/* flights that status() looks at so as not to count forgotten ones */
+#define NGX_TECKEN_CACHE_SWEEP    256
+
 /* two years: the difference of two ticks stays below 31 bits */
 #define NGX_TECKEN_CACHE_MAX_TTL  ((time_t) 1 << 26)
 
@@ -179,7 +185,7 @@ ngx_tecken_cache_reset(ngx_tecken_cache_sh_t *sh)
     sh->taken = 0;
     sh->hand = 0;
 
-    ngx_memory_barrier();
+    ngx_tecken_cache_barrier();
     sh->dirty = 0;
 }
 
@@ -335,6 +341,8 @@ ngx_tecken_cache_status(ngx_tecken_cache_t *cache,
 
     ngx_tecken_cache_lock(cache);
 
+    ngx_tecken_flight_sweep(sh, NGX_TECKEN_CACHE_SWEEP);
+
     status->capacity = sh->capacity;
     status->keys = sh->keys;
     status->flights = sh->open;
@@ -346,12 +354,33 @@ ngx_tecken_cache_status(ngx_tecken_cache_t *cache,
 }
 
 
+/*
+ * Not ngx_shmtx_lock(): who sleeps on its semaphore is not woken if the holder
+ * is killed between its unlock and its sem_post().  The lock is held for less
+ * than a microsecond, as a rule.
+ */
+
 void
 ngx_tecken_cache_lock(ngx_tecken_cache_t *cache)
 {
+    ngx_uint_t              i, n;
+    ngx_shmtx_t            *mutex;
     ngx_tecken_cache_sh_t  *sh;
 
-    ngx_shmtx_lock(&cache->shpool->mutex);
+    mutex = &cache->shpool->mutex;
+
+    for (n = 1; !ngx_shmtx_trylock(mutex); n <<= 1) {
+
+        if (n == NGX_TECKEN_CACHE_SPIN || ngx_ncpu == 1) {
+            ngx_sched_yield();
+            n = 1;
+            continue;
+        }
+
+        for (i = 0; i < n; i++) {
+            ngx_cpu_pause();
+        }
+    }
 
     sh = cache->sh;
 
@@ -370,7 +399,7 @@ ngx_tecken_cache_unlock(ngx_tecken_cache_t *cache)
     sh = cache->sh;
 
     if (sh->dirty) {
-        ngx_memory_barrier();
+        ngx_tecken_cache_barrier();
         sh->dirty = 0;
     }
 

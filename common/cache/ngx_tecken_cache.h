@@ -90,8 +90,8 @@ void ngx_tecken_cache_key(ngx_tecken_cache_t *cache,
 
 /* a key derived from another and from an id: one hash, many tables */
 #define ngx_tecken_cache_key_mix(k, base, id)                                 \
-    (k)->h[0] = (base)->h[0] ^ (id)->h[0];                                    \
-    (k)->h[1] = (base)->h[1] ^ (id)->h[1]
+    (k)->h[0] = (base)->h[0] ^ (id)[0];                                       \
+    (k)->h[1] = (base)->h[1] ^ (id)[1]
 
 /*
  * NGX_OK and *value if the key has a value that is not too old, else

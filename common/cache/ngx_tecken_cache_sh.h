@@ -139,11 +139,15 @@ uint64_t ngx_tecken_cache_monotonic(void);
 void ngx_tecken_cache_lock(ngx_tecken_cache_t *cache);
 void ngx_tecken_cache_unlock(ngx_tecken_cache_t *cache);
 
+/* a kill takes place between two stores: only the compiler may mix them */
+#define ngx_tecken_cache_barrier()                                            \
+    __asm__ volatile ("" ::: "memory")
+
 /* the rest is to be called under the lock, change() before any write */
 #define ngx_tecken_cache_change(sh)                                           \
     do {                                                                      \
         (sh)->dirty = 1;                                                      \
-        ngx_memory_barrier();                                                 \
+        ngx_tecken_cache_barrier();                                           \
     } while (0)
 
 /* all return an index, 0 if there is none */
@@ -161,6 +165,9 @@ void ngx_tecken_cache_store(ngx_tecken_cache_sh_t *sh, uint32_t i,
 /* ends a flight and gives it back; its node goes too if it has no value */
 void ngx_tecken_flight_end(ngx_tecken_cache_sh_t *sh, uint32_t i,
     ngx_uint_t state, ngx_uint_t value);
+
+/* looks at the next n flights for forgotten ones */
+void ngx_tecken_flight_sweep(ngx_tecken_cache_sh_t *sh, ngx_uint_t n);
 
 /* tells the waiters of this process, not under the lock */
 void ngx_tecken_flight_tell(ngx_tecken_cache_t *cache, uint32_t i,

@@ -51,7 +51,6 @@ static ngx_int_t ngx_tecken_flight_start(ngx_tecken_cache_sh_t *sh,
 static void ngx_tecken_flight_own(ngx_tecken_cache_sh_t *sh,
     ngx_tecken_flight_t *f);
 static uint32_t ngx_tecken_flight_take(ngx_tecken_cache_sh_t *sh);
-static void ngx_tecken_flight_sweep(ngx_tecken_cache_sh_t *sh, ngx_uint_t n);
 static ngx_tecken_cache_flight_t *ngx_tecken_flight_open(
     ngx_tecken_cache_sh_t *sh, ngx_tecken_flight_t *f);
 
@@ -402,9 +401,9 @@ ngx_tecken_flight_take(ngx_tecken_cache_sh_t *sh)
 }
 
 
-/* ends flights whose owner was killed and that nobody has asked for since */
+/* ends flights whose owner is gone and that nobody has asked for since */
 
-static void
+void
 ngx_tecken_flight_sweep(ngx_tecken_cache_sh_t *sh, ngx_uint_t n)
 {
     ngx_tecken_cache_flight_t  *flight;
@@ -558,6 +557,7 @@ ngx_tecken_flight_release(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f)
         } else if (flight->others) {
             ngx_tecken_cache_change(sh);
             flight->owner = 0;
+            flight->deadline = ngx_current_msec;
 
         } else {
             ngx_tecken_flight_end(sh, f->flight, NGX_TECKEN_FLIGHT_LOST, 0);

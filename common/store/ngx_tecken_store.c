@@ -194,7 +194,7 @@ ngx_tecken_storage_id(ngx_tecken_storage_t *st)
     ngx_md5_update(&md5, &st->url.len, sizeof(size_t));
     ngx_md5_update(&md5, st->url.data, st->url.len);
     ngx_md5_update(&md5, st->prefix.data, st->prefix.len);
-    ngx_md5_final(st->id, &md5);
+    ngx_md5_final((u_char *) st->id, &md5);
 }
 
 

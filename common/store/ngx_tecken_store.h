@@ -49,9 +49,10 @@ struct ngx_tecken_storage_s {
     ngx_str_t                      prefix;       /* no slash at its ends */
     ngx_str_t                      public_url;   /* no slash at its end */
     ngx_uint_t                     type;
+    ngx_uint_t                     index;        /* in tmcf->storages */
 
     /* of type, url and prefix: a storage that changed is another one */
-    u_char                         id[16];
+    uint64_t                       id[2];
 
     ngx_tecken_store_backend_t    *backend;
     void                          *conf;         /* the backend's */

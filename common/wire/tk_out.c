@@ -87,23 +87,31 @@ tk_put_encoded(tk_out_t *out, const tk_str_t *s)
 
 
 void
-tk_put_lower(tk_out_t *out, const tk_str_t *s)
+tk_put_lower(tk_out_t *out, const tk_str_t *s, int encode)
 {
-    size_t   i, n;
-    uint8_t  buf[64];
+    size_t    i;
+    uint8_t   buf[64];
+    tk_str_t  part;
 
-    n = 0;
+    part.data = buf;
+    part.len = 0;
 
     for (i = 0; i < s->len; i++) {
-        if (n == sizeof(buf)) {
-            tk_put(out, buf, n);
-            n = 0;
+        buf[part.len++] = tk_lower(s->data[i]);
+
+        if (part.len < sizeof(buf) && i + 1 < s->len) {
+            continue;
         }
 
-        buf[n++] = tk_lower(s->data[i]);
-    }
+        if (encode) {
+            tk_put_encoded(out, &part);
 
-    tk_put(out, buf, n);
+        } else {
+            tk_put_str(out, &part);
+        }
+
+        part.len = 0;
+    }
 }
 
 

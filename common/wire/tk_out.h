@@ -33,10 +33,12 @@ ssize_t tk_out_length(const tk_out_t *out);
 void tk_put(tk_out_t *out, const void *data, size_t len);
 void tk_put_str(tk_out_t *out, const tk_str_t *s);
 void tk_put_number(tk_out_t *out, uint32_t n);
-void tk_put_lower(tk_out_t *out, const tk_str_t *s);
 
 /* Percent-encoded, "/" too. */
 void tk_put_encoded(tk_out_t *out, const tk_str_t *s);
+
+/* In lower case, percent-encoded or as it is. */
+void tk_put_lower(tk_out_t *out, const tk_str_t *s, int encode);
 
 /*
  * A header's value, trimmed; inner runs of blanks, which may be a folded

@@ -57,7 +57,7 @@ static int tk_sigv4_cmp(const uint8_t *a, size_t alen, const uint8_t *b,
 static void tk_sigv4_put_request(tk_out_t *out, const tk_sigv4_work_t *w);
 static void tk_sigv4_put_headers(tk_out_t *out, const tk_sigv4_work_t *w);
 static void tk_sigv4_put_signed(tk_out_t *out, const tk_sigv4_work_t *w,
-    const char *separator);
+    int encode);
 static void tk_sigv4_put_scope(tk_out_t *out, const tk_sigv4_work_t *w);
 static void tk_sigv4_put_string(tk_out_t *out, const tk_sigv4_work_t *w);
 static void tk_sigv4_put_credential(tk_out_t *out, const tk_sigv4_work_t *w);
@@ -86,7 +86,7 @@ tk_sigv4_sign(const tk_sigv4_t *s, tk_sigv4_key_t *key, char *date,
     tk_put_text(&out, TK_SIGV4_ALGORITHM " Credential=");
     tk_sigv4_put_credential(&out, &w);
     tk_put_text(&out, ", SignedHeaders=");
-    tk_sigv4_put_signed(&out, &w, ";");
+    tk_sigv4_put_signed(&out, &w, 0);
     tk_put_text(&out, ", Signature=");
     tk_put(&out, signature, TK_SIGV4_HASH_LEN);
 
@@ -135,7 +135,7 @@ tk_sigv4_presign(const tk_sigv4_t *s, tk_sigv4_key_t *key, uint32_t expires,
     tk_put_text(o, "&X-Amz-Expires=");
     tk_put_number(o, expires);
     tk_put_text(o, "&X-Amz-SignedHeaders=");
-    tk_sigv4_put_signed(o, &w, "%3B");
+    tk_sigv4_put_signed(o, &w, 1);
 
     if (s->credentials->session_token.len) {
         tk_put_text(o, "&X-Amz-Security-Token=");
@@ -450,7 +450,7 @@ tk_sigv4_put_request(tk_out_t *out, const tk_sigv4_work_t *w)
     tk_put_text(out, "\n");
     tk_sigv4_put_headers(out, w);
     tk_put_text(out, "\n");
-    tk_sigv4_put_signed(out, w, ";");
+    tk_sigv4_put_signed(out, w, 0);
     tk_put_text(out, "\n");
     tk_put_str(out, &w->payload_hash);
 }
@@ -473,7 +473,7 @@ tk_sigv4_put_headers(tk_out_t *out, const tk_sigv4_work_t *w)
                 tk_put_text(out, "\n");
             }
 
-            tk_put_lower(out, &h->name);
+            tk_put_lower(out, &h->name, 0);
             tk_put_text(out, ":");
         }
 
@@ -484,12 +484,15 @@ tk_sigv4_put_headers(tk_out_t *out, const tk_sigv4_work_t *w)
 }
 
 
+/* a header's name may hold "&" (RFC 9110, section 5.6.2) */
+
 static void
-tk_sigv4_put_signed(tk_out_t *out, const tk_sigv4_work_t *w,
-    const char *separator)
+tk_sigv4_put_signed(tk_out_t *out, const tk_sigv4_work_t *w, int encode)
 {
     size_t              i;
     const tk_header_t  *h;
+
+    static const tk_str_t  separator = tk_string(";");
 
     for (i = 0; i < w->nheaders; i++) {
         h = &w->headers[i];
@@ -499,10 +502,10 @@ tk_sigv4_put_signed(tk_out_t *out, const tk_sigv4_work_t *w,
                 continue;
             }
 
-            tk_put(out, separator, strlen(separator));
+            tk_put_lower(out, &separator, encode);
         }
 
-        tk_put_lower(out, &h->name);
+        tk_put_lower(out, &h->name, encode);
     }
 }
 

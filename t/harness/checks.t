@@ -158,16 +158,16 @@ like($run->{err}, qr/<too long> - unexpected extra bytes .*"def"/,
 like($run->{err}, qr/<truncated> - response body truncated: 10/,
      'a truncated body is warned about');
 
-$run = run_t(<<'E');
+$run = run_t(<<'E' =~ s/DIGITS/'0123456789' x 9/ger);
 use Test::Nginx::Socket 'no_plan';
 run_tests();
 __DATA__
 === long
 --- config
-location /t { return 200 "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890x"; }
+location /t { return 200 "DIGITS0x"; }
 --- request
 GET /t
---- response_body: 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890y
+--- response_body: DIGITS0y
 E
 fails_only($run, [qr/response_body/], 'long strings');
 like($run->{err}, qr/begin to differ at byte 91/, 'and where they differ');

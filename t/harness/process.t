@@ -59,9 +59,29 @@ if (!fork) { \$Test::Nginx::Util::InSubprocess = 1;
 --- wait: 0.3/r);
 fails_only($run, [qr/one - nginx exited on signal 11/], 'a crash');
 
-$run = run_t($two =~ s/EXTRA/--- init\n$kill kill 'QUIT', \$pid; waitpid \$pid, 0;/r);
+my $quit = "$kill kill 'QUIT', \$pid; waitpid \$pid, 0;";
+$run = run_t($two =~ s/EXTRA/--- init\n$quit/r);
 fails_only($run, [qr/one - Can't connect/, qr/one - status/],
            'nginx gone, exit status 0');
+
+# a worker's crash is in the log alone, and the master starts another
+my $worker = $two =~ s/^E.*//mr =~ s/SETUP//r;
+$worker =~ s/return 200/add_header P \$pid; return 200/;
+$worker =~ s/^run_tests/add_response_body_check(sub {
+    my (\$children) = map { Test::Nginx::Util::slurp(\$_) }
+        map { "\/proc\/\$_\/task\/\$_\/children" }
+        Test::Nginx::Process::nginx_launched();
+    kill 'SEGV', split ' ', \$children if \$_[0]->name =~ m{one};
+    select undef, undef, undef, 0.1;
+});
+run_tests/m;
+
+passes(run_t($worker, env => { TEST_NGINX_MASTER_PROCESS => 'on' }), 2,
+       'a crashed worker only warns');
+$run = run_t($worker, env => { TEST_NGINX_MASTER_PROCESS => 'on',
+                               TEST_NGINX_STRICT_LOG => 1 });
+fails_only($run, [qr/one - strict log: .*exited on signal 11/],
+           'a crashed worker, strict');
 
 # wrappers that end badly, in the place of nginx or of valgrind
 my $dir = work_dir();
@@ -126,6 +146,19 @@ fails_only($run, [(qr/nginx ignored QUIT/) x 2], 'and fails, strict');
 
     $Test::Nginx::Util::UseValgrind = undef;
     is_deeply([valgrind_command()], [], 'no valgrind');
+}
+
+# the real one: nginx alone is clean
+SKIP: {
+    skip 'no valgrind', 4 if !grep { -x "$_/valgrind" } split /:/, $ENV{PATH};
+
+    my $one = $two =~ s/^=== two.*//msr;
+
+    for my $mode (qw(on off)) {
+        passes(run_t($one, env => { TEST_NGINX_USE_VALGRIND => 1,
+                                    TEST_NGINX_MASTER_PROCESS => $mode }), 1,
+               "nginx under valgrind, master process $mode");
+    }
 }
 
 # master and workers, reload

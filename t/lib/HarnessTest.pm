@@ -71,7 +71,14 @@ sub _result {
         next if $line !~ /^(not )?ok \d+(?: - )?(.*)/;
 
         my ($bad, $name) = ($1, $2);
-        my $directive = $name =~ s/\s*# (skip|todo)\b.*//i ? lc $1 : '';
+        my $directive = '';
+
+        # a skipped test has no name but its reason
+        if ($name =~ s/\s*# (skip|todo)\b ?(.*)//i) {
+            $directive = lc $1;
+            $name = $2 if $name eq '';
+        }
+
         push @tests, { ok => !$bad, name => $name, directive => $directive };
     }
 

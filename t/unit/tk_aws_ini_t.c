@@ -64,6 +64,9 @@ static const case_t  cases[] = {
     { "a profile whose name starts with profile", "[profiles]\n" GOOD,
       "profiles", NULL, 0, "AK", "SK", "" },
 
+    { "a longer name", "[production]\n" GOOD, "production",
+      NULL, 0, "AK", "SK", "" },
+
     { "comments",
       "# x = y\n; [b]\n  # z\n[a] # c ]\naws_access_key_id = AK # AK2\n"
       "#aws_access_key_id = AK3\naws_secret_access_key = S#;K\t; K2\n", "a",

@@ -665,6 +665,59 @@ test_secrets(void)
 }
 
 
+/*
+ * Services other than S3 sign the payload's hash when presigned too.  The
+ * expected values are Python's hmac module's.
+ */
+
+static void
+test_services(void)
+{
+    size_t            i;
+    ssize_t           n;
+    tk_sigv4_t        s;
+    tk_sigv4_key_t    key;
+    tk_credentials_t  c;
+
+    static const struct {
+        const char  *region;
+        const char  *service;
+        const char  *sign;
+        const char  *presign;
+    } services[] = {
+        { "us-east-1", "es",
+          "aab149609d54362b5ae381ae932aa4bd"
+          "9a3120f75c8f4576e79774090ba3c32a",
+          "5b8575b751c8e69d99165b771e114426"
+          "4e978673fdfff3c0fdd591c2f0f9411d" },
+        { "", "s3",
+          "af1f469fea9b8a3f8a559519fc326f2c"
+          "67fc3d70a98bfb7558b02e4c2c42a65e",
+          "bac1a166fce1562f74aeece181b9e07b"
+          "5180b1b3c278fcd11f51d8a234305738" },
+        { "us-east-1", "",
+          "a3a5da97ab76cddf5e512a6ca22aa34a"
+          "c72ac04601266d6300564bab4259b920",
+          "8605177e9fad2e5b8ee261091480fdc0"
+          "78ef36738e088f1f1cd29ac4dfd4bdd7" },
+    };
+
+    for (i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+        example(&s, &c);
+        memset(&key, 0, sizeof(key));
+        s.region = str(services[i].region);
+        s.service = str(services[i].service);
+
+        n = tk_sigv4_sign(&s, &key, date, buf, sizeof(buf));
+        tap_is_str(buf + n - 64, 64, services[i].sign, services[i].service);
+
+        n = tk_sigv4_presign(&s, &key, 60, buf, sizeof(buf));
+        tap_is_str(buf + n - 64, 64, services[i].presign,
+                   services[i].service);
+    }
+}
+
+
 /* one key for a day; another day, or a zeroed key, makes a new one */
 
 static void
@@ -699,6 +752,37 @@ test_key(void)
     tk_sigv4_presign(&s, &key, 60, again, sizeof(again));
     tap_is_bytes(key.key, sizeof(key.key), copy.key, sizeof(copy.key),
                  "presigning derives the same key");
+}
+
+
+/* "&" may be in a header's name and must not end the list of them */
+
+static void
+test_presigned_headers(void)
+{
+    ssize_t           n;
+    tk_str_t          v;
+    tk_sigv4_t        s;
+    tk_header_t       h[2];
+    tk_sigv4_key_t    key;
+    tk_credentials_t  c;
+
+    example(&s, &c);
+    memset(&key, 0, sizeof(key));
+    s.headers = h;
+    s.nheaders = 2;
+    h[0].name = str("X-A&B");
+    h[0].value = str("1");
+    h[1].name = str("Content-MD5");
+    h[1].value = str("2");
+
+    n = tk_sigv4_presign(&s, &key, 60, buf, sizeof(buf));
+
+    tap_is_int(tk_query_find((uint8_t *) buf, (size_t) n,
+                             "X-Amz-SignedHeaders", &v), 1,
+               "the list of signed headers");
+    tap_is_str(v.data, v.len, "content-md5%3Bhost%3Bx-a%26b",
+               "it is encoded");
 }
 
 
@@ -795,7 +879,9 @@ main(void)
     test_canonical();
     test_limits();
     test_secrets();
+    test_services();
     test_key();
+    test_presigned_headers();
     test_parse_back();
     test_sha256();
 

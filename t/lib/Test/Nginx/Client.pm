@@ -23,7 +23,7 @@ use Test::Nginx::Util qw($ServerAddr $ServerPortForClient $Timeout
 
 our @EXPORT_OK = qw(send_request);
 
-use constant CONNECT_TRIES_FOR => 2;
+use constant CONNECT_TRIES_FOR => 1;
 
 
 # Sends one connection's packets and returns all that came back.

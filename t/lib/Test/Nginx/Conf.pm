@@ -149,7 +149,7 @@ sub _main_head {
     my $master = $UseHup ? 'on' : $MasterProcessEnabled;
     my @env = map { /\s/ ? "env '$_';" : "env $_;" }
               qw(LD_PRELOAD LD_LIBRARY_PATH ASAN_OPTIONS UBSAN_OPTIONS
-                 LSAN_OPTIONS), @EnvToNginx;
+                 LSAN_OPTIONS TSAN_OPTIONS), @EnvToNginx;
 
     # upstream says daemon on; a child of ours is waited for instead of polled
     return "worker_processes  $Workers;",

@@ -11,6 +11,7 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use File::Spec ();
 use IO::Socket::INET ();
 use POSIX qw(:sys_wait_h);
 use Text::ParseWords qw(shellwords);
@@ -29,6 +30,11 @@ our @EXPORT_OK = qw(
 
 use constant POLL => 0.002;
 use constant VALGRIND_EXIT => 99;
+
+# leaks of nginx's own; a valgrind.suppress in the directory is added to them
+my $Suppress = File::Spec->rel2abs(__FILE__) =~ s{[^/]*\z}{valgrind.suppress}r;
+
+my @SanEnv = qw(ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS);
 
 my %Child;                   # pid, status once reaped
 my %Seen;                    # sanitizer reports already blamed: path => size
@@ -132,8 +138,8 @@ sub valgrind_command {
         @options = qw(--num-callers=100 -q --tool=memcheck --leak-check=full
                       --show-possibly-lost=no --errors-for-leak-kinds=definite
                       --gen-suppressions=all);
-        push @options, '--suppressions=valgrind.suppress'
-            if -f 'valgrind.suppress';
+        push @options, map { "--suppressions=$_" }
+                       grep { -f } $Suppress, 'valgrind.suppress';
 
     } else {
         @options = ('-q', shellwords($UseValgrind));
@@ -264,21 +270,22 @@ sub log_complaints {
 }
 
 
+# Under a checker, a worker's exit status is its verdict.
+
 sub _worker_failed {
     my ($line) = @_;
 
-    return 0 if $line !~ /worker process \d+ exited with code (\d+)/;
-    return 1 if $UseValgrind && $1;
-    return $1 == 1 && grep { defined && length } @ENV{
-        qw(ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS)
-    };
+    my ($code) = $line =~ /worker process \d+ exited with code (\d+)/;
+
+    return $code
+           && ($UseValgrind || grep { length($ENV{$_} // '') } @SanEnv);
 }
 
 
 sub _report_files {
     my @prefix;
 
-    for my $var (qw(ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS)) {
+    for my $var (@SanEnv) {
         my ($path) = ($ENV{$var} // '')
                      =~ /(?:^|[:\s,])log_path=("[^"]*"|'[^']*'|[^:\s,]+)/;
         push @prefix, $path =~ s/^["']|["']$//gr if defined $path;

@@ -5,6 +5,14 @@
 # Our implementation of the part of Test::Nginx::Socket that our suites use:
 # same section names, same semantics, so that a .t file runs unchanged under
 # the upstream module too. Found with prove -It/lib; a .t file says no use lib.
+#
+# Beyond upstream, and by environment only:
+#   TEST_NGINX_STRICT_LOG=1  [alert] and [emerg] lines, workers killed by a
+#                            signal and a QUIT that is ignored fail the block,
+#                            unless its error_log expects the line
+#   TEST_NGINX_LOG_WAIT=s    how long an expected log line may take (1)
+# How nginx ends always counts: a signal, an exit status, a valgrind error or a
+# sanitizer report fails the block that ran last.
 
 package Test::Nginx::Socket;
 
@@ -28,17 +36,17 @@ use Test::Nginx::Process qw(nginx_start nginx_stop nginx_reload nginx_running
                             nginx_launched stop_stale_nginx log_complaints);
 use Test::Nginx::Request qw(build_requests);
 use Test::Nginx::Response ();
+use Test::Nginx::Skip qw(skip_tests todo_tests skip_spec todo_spec);
 use Test::Nginx::Util qw(
     $UseHup $UseValgrind $NoClean $StrictLog $Randomize
-    $NginxVersion $NginxRawVersion
     $ServerAddr $ServerName $ServerPort $ServerPortForClient
     $Workers $WorkerConnections $MasterProcessEnabled $LogLevel $Timeout
     $RepeatEach $NoShuffle $NoLongString $NoRootLocation $NoNginxManager
     $ForceRestartOnTest $CheckAccumErrLog $ConfigPreamble $InSubprocess
     @EnvToNginx @BlockPreprocessors @CleanupHandlers @ResponseBodyChecks
     $ServRoot $HtmlDir
-    bail_out is_str say_verbose expand_env canon_version probe_nginx_version
-    eval_perl patterns
+    bail_out is_str say_verbose expand_env probe_nginx_version eval_perl
+    patterns
 );
 
 # what upstream hands on from Test::More, and no more
@@ -223,10 +231,10 @@ sub run_test ($) {
 
     my $name = $block->name;
     my $ports = {};
-    my ($skip, $why) = _skipped($block);
+    my ($skip, $why) = skip_spec($block);
 
     if ($skip) {
-        _skip($skip, "$name - $why") for 1 .. $RepeatEach;
+        skip_tests($skip, "$name - $why") for 1 .. $RepeatEach;
         return;
     }
 
@@ -257,11 +265,11 @@ sub _run_block {
     log_rewind();
     eval_perl($block->init, "$name - init") if $block->init;
 
-    my ($todo, $reason) = _todo($block);
+    my ($todo, $reason) = todo_spec($block);
 
     for my $repeat (0 .. $RepeatEach - 1) {
         if ($todo) {
-            _todo_skip($todo, "$name - $reason");
+            todo_tests($todo, "$name - $reason");
             next;
         }
 
@@ -270,86 +278,6 @@ sub _run_block {
         _converse($block, $ports, $repeat);
         finish_mocks($block);
     }
-}
-
-
-sub _skip {
-    my ($count, $why) = @_;
-
-    SKIP: { Test::More::skip($why, $count) }
-}
-
-
-sub _todo_skip {
-    my ($count, $why) = @_;
-
-    TODO: { Test::More::todo_skip($why, $count) }
-}
-
-
-# How many tests to skip, and why; skip_eval is in upstream's package too.
-
-sub _skipped {
-    my ($block) = @_;
-
-    my $name = $block->name;
-    my $eval = $block->skip_eval;
-    my $nginx = $block->skip_nginx;
-
-    if (defined $eval && $eval =~ /^\s*(\d+)\s*:\s*(.*)/s) {
-        my ($count, $code) = ($1, $2);
-        return ($count, 'skip_eval')
-            if eval_perl($code, "$name - skip_eval");
-    }
-
-    return if !defined $nginx;
-
-    $nginx =~ /^\s*(\d+)\s*:\s*(.*)/s
-        or bail_out("$name - Invalid --- skip_nginx spec: $nginx");
-    my $count = $1;
-    my ($met, $why) = _version_test($2, "$name - skip_nginx");
-
-    return $met ? ($count, $why) : ();
-}
-
-
-# "< 1.2.3: reason" against the nginx under test.
-
-sub _version_test {
-    my ($spec, $what) = @_;
-
-    my ($op, @version) = $spec =~ /^\s*([<>]=?)\s*(\d+)\.(\d+)\.(\d+)/
-        or bail_out("$what: bad version test \"$spec\"");
-    my $than = canon_version(@version);
-
-    my %met = (
-        '<' => $NginxVersion < $than, '<=' => $NginxVersion <= $than,
-        '>' => $NginxVersion > $than, '>=' => $NginxVersion >= $than,
-    );
-
-    my $why = $spec =~ /:\s*(.*\S)/ ? $1
-              : "nginx version $op " . join '.', @version;
-
-    return ($met{$op}, $why);
-}
-
-
-sub _todo {
-    my ($block) = @_;
-
-    my $name = $block->name;
-
-    if (defined $block->todo) {
-        $block->todo =~ /^\s*(\d+)\s*:\s*(.*)/s
-            or bail_out("$name - Invalid --- todo spec: ", $block->todo);
-        return ($1, $2);
-    }
-
-    return if !defined $block->todo_nginx;
-
-    my ($met, $why) = _version_test($block->todo_nginx, "$name - todo_nginx");
-
-    return $met ? (1, $why) : ();
 }
 
 
@@ -526,7 +454,7 @@ sub _check_shutdown {
 
     my $count = map { patterns($_) } $block->shutdown_error_log,
                                      $block->no_shutdown_error_log;
-    _skip($count, $block->name . " - shutdown_error_log - $skip");
+    skip_tests($count, $block->name . " - shutdown_error_log - $skip");
 }
 
 
