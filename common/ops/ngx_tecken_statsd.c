@@ -281,12 +281,12 @@ ngx_tecken_statsd_prepare(ngx_tecken_statsd_t *st, ngx_pool_t *pool,
 }
 
 
-/* k:v,k:v; a colon within a value and what has no colon belong to the value */
+/* k:v,k:v; a second colon and what has no colon belong to the value before */
 
 static u_char *
 ngx_tecken_statsd_sanitize(u_char *p, ngx_str_t *tags)
 {
-    u_char      *s, *last, ch;
+    u_char      *s, *colon, *comma, *last, ch;
     size_t       n;
     ngx_uint_t   value;
 
@@ -304,13 +304,16 @@ ngx_tecken_statsd_sanitize(u_char *p, ngx_str_t *tags)
             continue;
         }
 
-        if (ch == ',' && value
-            && ngx_strlchr(s + 1, last, ':') != NULL)
-        {
-            *p++ = ch;
-            value = 0;
-            n = 0;
-            continue;
+        if (ch == ',' && value) {
+            colon = ngx_strlchr(s + 1, last, ':');
+            comma = ngx_strlchr(s + 1, last, ',');
+
+            if (colon && (comma == NULL || colon < comma)) {
+                *p++ = ch;
+                value = 0;
+                n = 0;
+                continue;
+            }
         }
 
         if (n < NGX_TECKEN_STATSD_TAG_LEN) {
