@@ -48,6 +48,7 @@ ngx_tecken_file_get(ngx_tecken_store_op_t *op)
     ngx_tecken_file_path_t   path;
     ngx_tecken_file_error_t  e;
 
+    fd = NGX_INVALID_FILE;
     op->attempts = 1;
 
     ngx_tecken_file_error(&e, 0, "no memory");

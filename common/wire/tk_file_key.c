@@ -75,6 +75,10 @@ tk_file_name_decode(uint8_t *dst, const uint8_t *name, size_t len)
 
     for (i = 0; i < len; i++) {
 
+        if (name[i] == '/') {
+            return -1;
+        }
+
         if (name[i] != '%') {
             dst[n++] = name[i];
             continue;
