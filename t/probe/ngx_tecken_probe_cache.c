@@ -12,17 +12,20 @@
  *     op=get key=K
  *     op=set key=K value=N ttl=SECONDS
  *     op=delete key=K
- *     op=join key=K timeout=MSEC refresh=1 hold=MSEC
+ *     op=join key=K timeout=MSEC refresh=1 again=1 hold=MSEC
  *             result=land|fail|leave value=N ttl=SECONDS
  *     op=status
  *     op=bench n=N
+ *     op=kill
  *
  * An owner holds the flight for a while and then ends it as told.  With
- * again=1 a waiter that was woken joins once more from its handler.
+ * again=1 a waiter that was woken joins once more from its handler.  kill is
+ * the end of the worker amid a change of the table, with all lists broken.
  */
 
 
 #include <ngx_tecken.h>
+#include <ngx_tecken_cache_sh.h>
 
 
 typedef struct {
@@ -30,6 +33,7 @@ typedef struct {
     ngx_tecken_cache_t        *cache;
     ngx_tecken_flight_t        flight;
     ngx_event_t                hold;
+    ngx_connection_t           dummy;
 
     ngx_msec_t                 timeout;
     ngx_msec_t                 msec;
@@ -56,6 +60,7 @@ static ngx_int_t ngx_tecken_probe_cache_status(ngx_http_request_t *r,
 static ngx_int_t ngx_tecken_probe_cache_bench(ngx_http_request_t *r,
     ngx_tecken_cache_t *cache);
 static uint64_t ngx_tecken_probe_cache_nsec(void);
+static void ngx_tecken_probe_cache_kill(ngx_tecken_cache_t *cache);
 static ngx_int_t ngx_tecken_probe_cache_arg(ngx_http_request_t *r,
     const char *name, ngx_int_t value);
 static ngx_int_t ngx_tecken_probe_cache_send(ngx_http_request_t *r,
@@ -171,6 +176,10 @@ ngx_tecken_probe_cache_handler(ngx_http_request_t *r)
     case 'b':
         return ngx_tecken_probe_cache_bench(r, cache);
 
+    case 'k':
+        ngx_tecken_probe_cache_kill(cache);
+        return NGX_ERROR;
+
     default:
         return NGX_HTTP_BAD_REQUEST;
     }
@@ -208,7 +217,12 @@ ngx_tecken_probe_cache_join(ngx_http_request_t *r, ngx_tecken_cache_t *cache,
     ngx_str_set(&ctx->result, "land");
     (void) ngx_http_arg(r, (u_char *) "result", 6, &ctx->result);
 
-    ctx->hold.data = r->connection;
+    /* not r->connection: its data is another request in subrequests */
+
+    ctx->dummy.fd = (ngx_socket_t) -1;
+    ctx->dummy.data = ctx;
+
+    ctx->hold.data = &ctx->dummy;
     ctx->hold.handler = ngx_tecken_probe_cache_over;
     ctx->hold.log = r->connection->log;
 
@@ -227,9 +241,10 @@ ngx_tecken_probe_cache_join(ngx_http_request_t *r, ngx_tecken_cache_t *cache,
     cln->handler = ngx_tecken_probe_cache_cleanup;
     cln->data = ctx;
 
-    ngx_http_set_ctx(r, ctx, ngx_tecken_probe_cache_module);
+    if (r == r->main) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
 
-    r->read_event_handler = ngx_http_test_reading;
     r->main->count++;
 
     if (rc == NGX_DONE) {
@@ -294,12 +309,10 @@ ngx_tecken_probe_cache_over(ngx_event_t *ev)
     u_char                        *p, text[NGX_INT_T_LEN + 64];
     const char                    *end;
     ngx_connection_t              *c;
-    ngx_http_request_t            *r;
     ngx_tecken_probe_cache_ctx_t  *ctx;
 
     c = ev->data;
-    r = c->data;
-    ctx = ngx_http_get_module_ctx(r, ngx_tecken_probe_cache_module);
+    ctx = c->data;
 
     p = ngx_sprintf(text, "%s", ctx->waited ? "waited then owner" : "owner");
 
@@ -451,6 +464,30 @@ ngx_tecken_probe_cache_nsec(void)
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 
     return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+static void
+ngx_tecken_probe_cache_kill(ngx_tecken_cache_t *cache)
+{
+    uint32_t                i;
+    ngx_tecken_cache_sh_t  *sh;
+
+    ngx_tecken_cache_lock(cache);
+
+    sh = cache->sh;
+
+    ngx_tecken_cache_change(sh);
+
+    /* who walks any of these walks for ever */
+
+    for (i = 0; i <= sh->fresh; i++) {
+        ngx_tecken_cache_node(sh, i)->chain = i;
+        ngx_tecken_cache_node(sh, i)->next = i;
+        ngx_tecken_cache_node(sh, i)->prev = i;
+    }
+
+    (void) raise(SIGKILL);
 }
 
 
