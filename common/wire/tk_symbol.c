@@ -12,11 +12,8 @@
 #include "tk_uri.h"
 
 
-#define TK_SYMBOL_MAX_PARTS  4
-
-
-static size_t tk_symbol_split(tk_str_t *parts, const uint8_t *path,
-    size_t len);
+static const uint8_t *tk_symbol_part(tk_str_t *part, const uint8_t *path,
+    const uint8_t *end);
 static int tk_symbol_hex(const tk_str_t *id);
 static int tk_symbol_equal(const tk_str_t *a, const tk_str_t *b);
 static int tk_symbol_valid_name(const tk_str_t *name);
@@ -43,39 +40,49 @@ tk_symbol_rc_t
 tk_symbol_parse(tk_symbol_t *s, const uint8_t *path, size_t len,
     const tk_str_t *products, size_t nproducts)
 {
-    size_t     i, n;
-    tk_str_t   parts[TK_SYMBOL_MAX_PARTS], *part;
+    size_t          i;
+    tk_str_t        prefix;
+    const uint8_t  *slash;
 
     static const tk_str_t  try_prefix = tk_string("try");
 
-    n = tk_symbol_split(parts, path, len);
-
-    if (n < 3) {
+    if (len == 0) {
         return TK_SYMBOL_NOT_FOUND;
     }
 
-    part = &parts[n - 3];
-
-    if (!tk_symbol_hex(&part[1])) {
-        return TK_SYMBOL_NOT_FOUND;
-    }
-
-    s->debug_file = part[0];
-    s->debug_id = part[1];
-    s->file = part[2];
     s->try = 0;
 
-    if (n == 3) {
+    slash = tk_symbol_part(&s->file, path, path + len);
+
+    if (slash) {
+        slash = tk_symbol_part(&s->debug_id, path, slash);
+    }
+
+    if (slash) {
+        slash = tk_symbol_part(&s->debug_file, path, slash);
+    }
+
+    if (slash == NULL || !tk_symbol_hex(&s->debug_id)) {
+        return TK_SYMBOL_NOT_FOUND;
+    }
+
+    if (slash == path) {
         return TK_SYMBOL_OK;
     }
 
-    if (tk_symbol_equal(&parts[0], &try_prefix)) {
+    slash = tk_symbol_part(&prefix, path, slash);
+
+    if (slash == NULL || slash > path) {
+        return TK_SYMBOL_NOT_FOUND;
+    }
+
+    if (tk_symbol_equal(&prefix, &try_prefix)) {
         s->try = 1;
         return TK_SYMBOL_OK;
     }
 
     for (i = 0; i < nproducts; i++) {
-        if (tk_symbol_equal(&parts[0], &products[i])) {
+        if (tk_symbol_equal(&prefix, &products[i])) {
             return TK_SYMBOL_OK;
         }
     }
@@ -84,42 +91,27 @@ tk_symbol_parse(tk_symbol_t *s, const uint8_t *path, size_t len,
 }
 
 
-/* the number of components, 0 if one is empty or there are too many */
+/* the component that ends at end; returns the "/" before it */
 
-static size_t
-tk_symbol_split(tk_str_t *parts, const uint8_t *path, size_t len)
+static const uint8_t *
+tk_symbol_part(tk_str_t *part, const uint8_t *path, const uint8_t *end)
 {
-    size_t          n;
-    const uint8_t  *p, *start, *last;
+    const uint8_t  *p;
 
-    if (len == 0 || path[0] != '/') {
-        return 0;
+    for (p = end; p > path; p--) {
+        if (p[-1] == '/') {
+            break;
+        }
     }
 
-    n = 0;
-    start = path + 1;
-    last = path + len;
-
-    for (p = start; /* void */ ; p++) {
-
-        if (p < last && *p != '/') {
-            continue;
-        }
-
-        if (p == start || n == TK_SYMBOL_MAX_PARTS) {
-            return 0;
-        }
-
-        parts[n].data = start;
-        parts[n].len = (size_t) (p - start);
-        n++;
-
-        if (p == last) {
-            return n;
-        }
-
-        start = p + 1;
+    if (p == path || p == end) {
+        return NULL;
     }
+
+    part->data = p;
+    part->len = (size_t) (end - p);
+
+    return p - 1;
 }
 
 

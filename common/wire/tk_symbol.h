@@ -35,7 +35,7 @@ typedef enum {
  * (tecken/download/urls.py): components are [^/]+, the id is [0-9A-Fa-f]+;
  * a first component of four is "try", or one of the products and then
  * dropped, or TK_SYMBOL_LEGACY if the third is hexadecimal.  The results
- * point into path.
+ * point into path; with TK_SYMBOL_NOT_FOUND there are none.
  */
 tk_symbol_rc_t tk_symbol_parse(tk_symbol_t *s, const uint8_t *path,
     size_t len, const tk_str_t *products, size_t nproducts);
