@@ -64,9 +64,9 @@ ngx_tecken_metrics_t *ngx_tecken_metrics_create(ngx_conf_t *cf);
  * postconfiguration handler.  m lives as long as the configuration and keeps
  * its strings; name and labels identify it, also across reloads.  Label
  * values must hold no quote, backslash or line feed; name and labels make at
- * most 238 bytes.  Tag values lose all but [A-Za-z0-9_.-] and what exceeds
- * 100 bytes; a comma or colon in one reads as a separator.  NGX_ERROR is
- * logged.
+ * most 238 bytes.  In tags all but [A-Za-z0-9_.-] becomes "_" and a value is
+ * cut at 100 bytes; a comma begins a tag only if a colon follows before the
+ * next.  NGX_ERROR is logged.
  */
 ngx_int_t ngx_tecken_metrics_add(ngx_conf_t *cf,
     ngx_tecken_metrics_t *metrics, ngx_tecken_metric_t *m);
