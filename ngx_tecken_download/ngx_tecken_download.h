@@ -71,6 +71,8 @@ typedef struct {
 
     u_char                          *file_name;       /* where it is enabled */
     ngx_uint_t                       line;
+
+    unsigned                         server:1;        /* has such a location */
 } ngx_tecken_download_loc_conf_t;
 
 
