@@ -199,6 +199,8 @@ __DATA__
 
 
 === TEST 13: a key takes less than 64 bytes
+--- http_config
+tecken_zone tecken:2m;
 --- request
 GET /probe?op=bench&n=10000
 --- response_body_like eval
@@ -208,7 +210,7 @@ qr/^hits 10000\nevictions 0\nkeys 10000\nbytes_per_key [1-5]\d\./m
 
 === TEST 14: a full zone forgets the oldest keys and nothing else
 --- http_config
-tecken_zone tecken:64k;
+tecken_zone tecken:1m;
 --- request
 GET /probe?op=bench&n=20000
 --- response_body_like eval
