@@ -26,7 +26,7 @@ sub server
 }
 
 my $nginx = nginx(server => server('one'), upgradable => 1);
-TeckenTest::Process::write_file($nginx->prefix . '/html/slow', 'x' x 60_000);
+TeckenTest::Process::write_file($nginx->prefix . '/html/slow', 'x' x 100_000);
 
 subtest 'one nginx' => sub {
     is scalar($nginx->workers), 2, 'two workers';
