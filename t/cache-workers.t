@@ -167,8 +167,11 @@ for my $case (
      { 'waited then owner landed 8' => 1, 'waited ok 8' => 3 }, 'hit 8'],
     ['late', 'value=7&hold=900&timeout=300', 'owner landed 7',
      { 'waited then owner landed 8' => 1, 'waited ok 8' => 3 }, 'hit 8'],
+    ['late fail', 'result=fail&hold=600&timeout=300', 'owner failed',
+     { 'waited then owner landed 8' => 1, 'waited ok 8' => 3 }, 'hit 8', 600],
 ) {
-    my ($name, $args, $first, $others, $after) = @$case;
+    my ($name, $args, $first, $others, $after, $hold) = @$case;
+    $hold //= 50;
 
     subtest "flight: $name" => sub {
         my ($here, $there) = @{ clients($nginx, 3) };
@@ -177,7 +180,7 @@ for my $case (
         put($here->[0], "op=join&$args&hold=400&$key");
         wait_flights($here->[1], 1);
 
-        my @waiting = map { put($_, "op=join&hold=50&value=8&$key") }
+        my @waiting = map { put($_, "op=join&hold=$hold&value=8&$key") }
                       @$here[1, 2], @$there[0, 1];
 
         is_deeply tally(map { take($_) } @waiting), $others, 'others';
@@ -210,6 +213,20 @@ subtest 'waiters of other workers alone' => sub {
     is_deeply tally(map { take($_) } @$there), { 'waited ok 2' => 3 },
               'a value that is set ends the flight';
     cmp_ok $there->[2]{seconds}, '<', 1, 'soon';
+};
+
+
+subtest 'a result is kept while new flights start' => sub {
+    my ($here, $there) = @{ clients($nginx, 2) };
+
+    put($here->[0], 'op=join&key=u&hold=400&value=7&ttl=0');
+    wait_flights($here->[1], 1);
+    put($there->[0], 'op=join&key=u&value=8');
+
+    is take($here->[0]), 'owner landed 7', 'lands';
+    is ask($here->[0], "op=join&key=u$_"), 'owner landed 1', 'another'
+        for 1 .. 8;
+    is take($there->[0]), 'waited ok 7', 'who looks later';
 };
 
 
