@@ -1,0 +1,312 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#include <ngx_tecken_transfer.h>
+
+
+static int ngx_tecken_curl_socket(CURL *easy, curl_socket_t s, int what,
+    void *data, void *sockdata);
+static ngx_int_t ngx_tecken_curl_watch(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t wanted);
+static void ngx_tecken_curl_unwatch(ngx_connection_t *c);
+static void ngx_tecken_curl_event(ngx_event_t *ev);
+static int ngx_tecken_curl_timer(CURLM *multi, long timeout, void *data);
+static void ngx_tecken_curl_timeout(ngx_event_t *ev);
+
+
+/* of this process: libcurl's handles are no configuration */
+ngx_tecken_curl_t  ngx_tecken_curl;
+
+/* debug logs of timers look for the fd of a connection */
+static ngx_connection_t  ngx_tecken_curl_dummy = { .fd = (ngx_socket_t) -1 };
+
+
+ngx_int_t
+ngx_tecken_curl_init_worker(ngx_cycle_t *cycle, ngx_uint_t connections)
+{
+    ngx_tecken_curl_t  *tc = &ngx_tecken_curl;
+
+    /* clients need connections too */
+
+    tc->connections = ngx_max(1, ngx_min(connections,
+                                         cycle->connection_n / 2));
+
+    tc->log = cycle->log;
+    ngx_queue_init(&tc->waiting);
+
+    tc->idle = ngx_alloc(tc->connections * sizeof(CURL *), cycle->log);
+    if (tc->idle == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "curl_global_init() failed");
+        return NGX_ERROR;
+    }
+
+    tc->multi = curl_multi_init();
+    if (tc->multi == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "curl_multi_init() failed");
+        return NGX_ERROR;
+    }
+
+    tc->timer.handler = ngx_tecken_curl_timeout;
+    tc->timer.data = &ngx_tecken_curl_dummy;
+    tc->timer.log = cycle->log;
+
+    /* each transfer has a timer of its own that keeps a quitting worker */
+    tc->timer.cancelable = 1;
+
+    curl_multi_setopt(tc->multi, CURLMOPT_SOCKETFUNCTION,
+                      ngx_tecken_curl_socket);
+    curl_multi_setopt(tc->multi, CURLMOPT_TIMERFUNCTION,
+                      ngx_tecken_curl_timer);
+
+    /* a smaller pool than the load costs a connect for nearly each transfer */
+    curl_multi_setopt(tc->multi, CURLMOPT_MAXCONNECTS, (long) tc->connections);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_tecken_curl_exit_worker(ngx_cycle_t *cycle)
+{
+    ngx_tecken_curl_t  *tc = &ngx_tecken_curl;
+
+    if (tc->multi == NULL) {
+        return;
+    }
+
+    while (tc->nidle) {
+        curl_easy_cleanup(tc->idle[--tc->nidle]);
+    }
+
+    (void) curl_multi_cleanup(tc->multi);
+    tc->multi = NULL;
+
+    if (tc->timer.timer_set) {
+        ngx_del_timer(&tc->timer);
+    }
+
+    if (tc->timer.posted) {
+        ngx_delete_posted_event(&tc->timer);
+    }
+
+    ngx_free(tc->idle);
+    tc->idle = NULL;
+
+    curl_global_cleanup();
+}
+
+
+static int
+ngx_tecken_curl_socket(CURL *easy, curl_socket_t s, int what, void *data,
+    void *sockdata)
+{
+    ngx_tecken_curl_t *tc = &ngx_tecken_curl;
+
+    ngx_uint_t         in, out;
+    ngx_connection_t  *c;
+
+    c = sockdata;
+
+    if (what == CURL_POLL_REMOVE) {
+        if (c) {
+            ngx_tecken_curl_unwatch(c);
+            (void) curl_multi_assign(tc->multi, s, NULL);
+        }
+
+        return 0;
+    }
+
+    if (c == NULL) {
+        c = ngx_get_connection(s, tc->log);
+
+        if (c == NULL) {
+
+            /*
+             * -1 would end all transfers, and libcurl 7.88 crashes after it;
+             * this one, not watched, ends by its own timer
+             */
+
+            return 0;
+        }
+
+        c->log = tc->log;
+        c->read->log = tc->log;
+        c->write->log = tc->log;
+        c->read->handler = ngx_tecken_curl_event;
+        c->write->handler = ngx_tecken_curl_event;
+
+        (void) curl_multi_assign(tc->multi, s, c);
+    }
+
+    in = (what & CURL_POLL_IN) != 0;
+    out = (what & CURL_POLL_OUT) != 0;
+
+    /* what is added first makes of two changes one EPOLL_CTL_MOD */
+
+    if (in) {
+        (void) ngx_tecken_curl_watch(c->read, NGX_READ_EVENT, 1);
+    }
+
+    (void) ngx_tecken_curl_watch(c->write, NGX_WRITE_EVENT, out);
+
+    if (!in) {
+        (void) ngx_tecken_curl_watch(c->read, NGX_READ_EVENT, 0);
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_tecken_curl_watch(ngx_event_t *ev, ngx_int_t event, ngx_uint_t wanted)
+{
+    if (wanted == ev->active) {
+        return NGX_OK;
+    }
+
+    /* level: libcurl does not read until EAGAIN */
+
+    if (wanted) {
+        return ngx_add_event(ev, event, NGX_LEVEL_EVENT);
+    }
+
+    return ngx_del_event(ev, event, 0);
+}
+
+
+static void
+ngx_tecken_curl_unwatch(ngx_connection_t *c)
+{
+    ngx_uint_t  flags;
+
+    /*
+     * libcurl 7.88.0 to 8.1.2 closes the socket of a transfer that is
+     * cancelled while it connects before it tells so
+     */
+
+    flags = (fcntl(c->fd, F_GETFD) == -1) ? NGX_CLOSE_EVENT : 0;
+
+    if (c->read->active) {
+        (void) ngx_del_event(c->read, NGX_READ_EVENT, flags);
+    }
+
+    if (c->write->active) {
+        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, flags);
+    }
+
+    if (c->read->posted) {
+        ngx_delete_posted_event(c->read);
+    }
+
+    if (c->write->posted) {
+        ngx_delete_posted_event(c->write);
+    }
+
+    /* the socket is libcurl's: it is not closed here */
+
+    ngx_free_connection(c);
+    c->fd = (ngx_socket_t) -1;
+}
+
+
+static void
+ngx_tecken_curl_event(ngx_event_t *ev)
+{
+    int                running;
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    (void) curl_multi_socket_action(ngx_tecken_curl.multi, c->fd,
+                                    ev->write ? CURL_CSELECT_OUT
+                                              : CURL_CSELECT_IN,
+                                    &running);
+
+    ngx_tecken_curl_drain();
+}
+
+
+static int
+ngx_tecken_curl_timer(CURLM *multi, long timeout, void *data)
+{
+    ngx_event_t  *ev;
+
+    ev = &ngx_tecken_curl.timer;
+
+    /* ngx_add_timer() ignores changes below NGX_TIMER_LAZY_DELAY */
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    if (timeout < 0) {
+        if (ev->posted) {
+            ngx_delete_posted_event(ev);
+        }
+
+    } else if (timeout == 0) {
+        ngx_post_event(ev, &ngx_posted_events);
+
+    } else {
+        ngx_add_timer(ev, (ngx_msec_t) timeout);
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_tecken_curl_timeout(ngx_event_t *ev)
+{
+    int  running;
+
+    (void) curl_multi_socket_action(ngx_tecken_curl.multi,
+                                    CURL_SOCKET_TIMEOUT, 0, &running);
+
+    ngx_tecken_curl_drain();
+}
+
+
+void
+ngx_tecken_curl_drain(void)
+{
+    int                     left;
+    char                   *data;
+    CURLMsg                *msg;
+    CURLcode                code;
+    ngx_tecken_transfer_t  *t;
+
+    while ((msg = curl_multi_info_read(ngx_tecken_curl.multi, &left))) {
+
+        if (msg->msg != CURLMSG_DONE) {
+            continue;
+        }
+
+        /* msg is gone with its handle */
+
+        code = msg->data.result;
+
+        if (curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &data)
+            != CURLE_OK)
+        {
+            continue;
+        }
+
+        t = (ngx_tecken_transfer_t *) data;
+
+        ngx_tecken_transfer_finish(t, code);
+    }
+
+    ngx_tecken_transfer_next();
+}

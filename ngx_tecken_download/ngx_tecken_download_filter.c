@@ -1,0 +1,165 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#include <ngx_tecken_download.h>
+
+
+/*
+ * The headers that every answer of a download location has, whoever makes
+ * it: this module, nginx (400, 413, 500) or a proxied source.
+ */
+
+
+static ngx_int_t ngx_tecken_download_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_tecken_download_has_cors(ngx_http_request_t *r);
+static ngx_int_t ngx_tecken_download_add(ngx_http_request_t *r,
+    const ngx_table_elt_t *header);
+static ngx_int_t ngx_tecken_download_debug_time(ngx_http_request_t *r,
+    ngx_tecken_download_ctx_t *ctx);
+
+
+/* tecken/libdockerflow and decorators.py of 2020, to the letter */
+
+static const ngx_table_elt_t  ngx_tecken_download_cors[] = {
+
+    { .hash = 1,
+      .key = ngx_string("Access-Control-Allow-Origin"),
+      .value = ngx_string("*") },
+
+    { .hash = 1,
+      .key = ngx_string("Access-Control-Allow-Methods"),
+      .value = ngx_string("GET") },
+
+    { .hash = 1,
+      .key = ngx_string("Access-Control-Allow-Headers"),
+      .value = ngx_string("accept,accept-encoding,authorization,content-type,"
+                          "dnt,origin,user-agent,x-csrftoken,"
+                          "x-requested-with") }
+};
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+
+ngx_int_t
+ngx_tecken_download_filter_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_tecken_download_header_filter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_tecken_download_header_filter(ngx_http_request_t *r)
+{
+    ngx_uint_t                       i;
+    ngx_tecken_download_ctx_t       *ctx;
+    ngx_tecken_download_loc_conf_t  *dlcf;
+
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    dlcf = ngx_http_get_module_loc_conf(r, ngx_tecken_download_module);
+    ctx = ngx_tecken_download_get_ctx(r);
+
+    if (!dlcf->enable && ctx == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (r->upstream == NULL || !ngx_tecken_download_has_cors(r)) {
+
+        for (i = 0; i < 3; i++) {
+            if (ngx_tecken_download_add(r, &ngx_tecken_download_cors[i])
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    if (ctx && ctx->debug) {
+        if (ngx_tecken_download_debug_time(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* a bucket may have rules of its own */
+
+static ngx_uint_t
+ngx_tecken_download_has_cors(ngx_http_request_t *r)
+{
+    ngx_uint_t              i;
+    ngx_list_part_t        *part;
+    ngx_table_elt_t        *h;
+    const ngx_table_elt_t  *origin;
+
+    origin = &ngx_tecken_download_cors[0];
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].hash && h[i].key.len == origin->key.len
+                && ngx_strncasecmp(h[i].key.data, origin->key.data,
+                                   origin->key.len)
+                   == 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_tecken_download_add(ngx_http_request_t *r, const ngx_table_elt_t *header)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = *header;
+
+    return NGX_OK;
+}
+
+
+/* seconds, as Python prints a float: "0.0" for what needed no lookup */
+
+static ngx_int_t
+ngx_tecken_download_debug_time(ngx_http_request_t *r,
+    ngx_tecken_download_ctx_t *ctx)
+{
+    u_char     *p, buf[NGX_INT64_LEN + sizeof(".000000")];
+    ngx_str_t   value;
+
+    p = ngx_sprintf(buf, "%uL.%06uL", ctx->usec / 1000000,
+                    ctx->usec % 1000000);
+
+    while (p[-1] == '0' && p[-2] != '.') {
+        p--;
+    }
+
+    value.data = buf;
+    value.len = p - buf;
+
+    return ngx_tecken_download_header(r, "Debug-Time", 10, &value);
+}

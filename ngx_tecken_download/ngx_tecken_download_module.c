@@ -1,0 +1,510 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#include <ngx_tecken_download.h>
+
+
+static ngx_int_t ngx_tecken_download_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_tecken_download_postconfiguration(ngx_conf_t *cf);
+static void *ngx_tecken_download_create_main_conf(ngx_conf_t *cf);
+static void *ngx_tecken_download_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static ngx_int_t ngx_tecken_download_defaults(ngx_conf_t *cf,
+    ngx_array_t **array, const char **values);
+
+static char *ngx_tecken_download(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_tecken_download_list(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_tecken_download_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_tecken_download_mode(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_tecken_download_presign_expires(ngx_conf_t *cf, void *post,
+    void *data);
+
+
+static const char  *ngx_tecken_download_default_products[] = {
+    "firefox", "seamonkey", "sunbird", "thunderbird", "xulrunner", "fennec",
+    "b2g", NULL
+};
+
+static const char  *ngx_tecken_download_default_extensions[] = {
+    ".sym", ".dl_", ".ex_", ".pd_", ".dbg.gz", ".tar.bz2", NULL
+};
+
+static const char  *ngx_tecken_download_default_ignore[] = {
+    "file.ptr", "index2.txt", "pingme.txt", NULL
+};
+
+static const char  *ngx_tecken_download_default_ignore_ids[] = {
+    "000000000000000000000000000000000", NULL
+};
+
+
+static ngx_conf_post_t  ngx_tecken_download_presign_post = {
+    ngx_tecken_download_presign_expires
+};
+
+
+static ngx_command_t  ngx_tecken_download_commands[] = {
+
+    { ngx_string("tecken_download"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_tecken_download,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tecken_legacy_products"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_tecken_download_list,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_tecken_download_loc_conf_t, products),
+      NULL },
+
+    { ngx_string("tecken_file_extensions"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_tecken_download_list,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_tecken_download_loc_conf_t, extensions),
+      NULL },
+
+    { ngx_string("tecken_ignore"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_tecken_download_ignore,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tecken_download_mode"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_tecken_download_mode,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tecken_presign_expires"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_tecken_download_loc_conf_t, presign_expires),
+      &ngx_tecken_download_presign_post },
+
+    { ngx_string("tecken_cache_control"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_tecken_download_loc_conf_t, cache_control),
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_tecken_download_module_ctx = {
+    ngx_tecken_download_preconfiguration,  /* preconfiguration */
+    ngx_tecken_download_postconfiguration, /* postconfiguration */
+
+    ngx_tecken_download_create_main_conf,  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_tecken_download_create_loc_conf,   /* create location configuration */
+    ngx_tecken_download_merge_loc_conf     /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_tecken_download_module = {
+    NGX_MODULE_V1,
+    &ngx_tecken_download_module_ctx,       /* module context */
+    ngx_tecken_download_commands,          /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* another version of the common module does not load with this one */
+static const ngx_uint_t  *ngx_tecken_download_abi = &NGX_TECKEN_ABI;
+
+
+static ngx_int_t
+ngx_tecken_download_preconfiguration(ngx_conf_t *cf)
+{
+    (void) ngx_tecken_download_abi;
+
+    return ngx_tecken_download_add_variables(cf);
+}
+
+
+static ngx_int_t
+ngx_tecken_download_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_tecken_main_conf_t           *tmcf;
+    ngx_tecken_download_main_conf_t  *dmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
+    dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_download_module);
+
+    if (tmcf->shm_zone == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_tecken_download_add_metrics(cf, dmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_tecken_download_filter_init(cf);
+}
+
+
+static void *
+ngx_tecken_download_create_main_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_tecken_download_main_conf_t));
+}
+
+
+static void *
+ngx_tecken_download_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_tecken_download_loc_conf_t  *dlcf;
+
+    dlcf = ngx_pcalloc(cf->pool, sizeof(ngx_tecken_download_loc_conf_t));
+    if (dlcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     dlcf->enable = 0;
+     *     dlcf->location = { 0, NULL };
+     */
+
+    dlcf->products = NGX_CONF_UNSET_PTR;
+    dlcf->extensions = NGX_CONF_UNSET_PTR;
+    dlcf->ignore = NGX_CONF_UNSET_PTR;
+    dlcf->ignore_ids = NGX_CONF_UNSET_PTR;
+    dlcf->mode = NGX_CONF_UNSET_UINT;
+    dlcf->presign_expires = NGX_CONF_UNSET;
+    dlcf->cache_control = NGX_CONF_UNSET_PTR;
+
+    return dlcf;
+}
+
+
+static char *
+ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_tecken_download_loc_conf_t *prev = parent;
+    ngx_tecken_download_loc_conf_t *conf = child;
+
+    ngx_str_t              *product;
+    ngx_uint_t              i;
+    ngx_tecken_loc_conf_t  *tlcf;
+
+    ngx_conf_merge_ptr_value(conf->products, prev->products, NULL);
+    ngx_conf_merge_ptr_value(conf->extensions, prev->extensions, NULL);
+    ngx_conf_merge_ptr_value(conf->ignore, prev->ignore, NULL);
+    ngx_conf_merge_ptr_value(conf->ignore_ids, prev->ignore_ids, NULL);
+    ngx_conf_merge_sec_value(conf->presign_expires, prev->presign_expires,
+                             3600);
+    ngx_conf_merge_ptr_value(conf->cache_control, prev->cache_control, NULL);
+
+    if (conf->mode == NGX_CONF_UNSET_UINT) {
+        conf->location = prev->location;
+    }
+
+    ngx_conf_merge_uint_value(conf->mode, prev->mode,
+                              NGX_TECKEN_DOWNLOAD_REDIRECT);
+
+    if (!conf->enable) {
+        return NGX_CONF_OK;
+    }
+
+    tlcf = ngx_http_conf_get_module_loc_conf(cf, ngx_tecken_common_module);
+
+    /* the common module is the first of the two, its merge is done */
+
+    if (tlcf->sources == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"tecken_download\" needs \"tecken_sources\" in %s:%ui",
+                      conf->file_name, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_tecken_download_defaults(cf, &conf->products,
+                                     ngx_tecken_download_default_products)
+        != NGX_OK
+        || ngx_tecken_download_defaults(cf, &conf->extensions,
+                                     ngx_tecken_download_default_extensions)
+           != NGX_OK
+        || ngx_tecken_download_defaults(cf, &conf->ignore,
+                                     ngx_tecken_download_default_ignore)
+           != NGX_OK
+        || ngx_tecken_download_defaults(cf, &conf->ignore_ids,
+                                     ngx_tecken_download_default_ignore_ids)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    conf->routes = ngx_palloc(cf->pool,
+                              (conf->products->nelts + 1) * sizeof(tk_str_t));
+    if (conf->routes == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    product = conf->products->elts;
+
+    for (i = 0; i < conf->products->nelts; i++) {
+        conf->routes[i].len = product[i].len;
+        conf->routes[i].data = product[i].data;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_tecken_download_defaults(ngx_conf_t *cf, ngx_array_t **array,
+    const char **values)
+{
+    ngx_str_t  *s;
+
+    if (*array) {
+        return NGX_OK;
+    }
+
+    *array = ngx_array_create(cf->pool, 8, sizeof(ngx_str_t));
+    if (*array == NULL) {
+        return NGX_ERROR;
+    }
+
+    for ( /* void */ ; *values; values++) {
+
+        s = ngx_array_push(*array);
+        if (s == NULL) {
+            return NGX_ERROR;
+        }
+
+        s->data = (u_char *) *values;
+        s->len = ngx_strlen(*values);
+    }
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_tecken_download(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_tecken_download_loc_conf_t *dlcf = conf;
+
+    ngx_tecken_main_conf_t    *tmcf;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (dlcf->enable) {
+        return "is duplicate";
+    }
+
+    dlcf->enable = 1;
+    dlcf->file_name = cf->conf_file->file.name.data;
+    dlcf->line = cf->conf_file->line;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
+    tmcf->used = 1;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_tecken_download_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+/* a list of words, "off" for none */
+
+static char *
+ngx_tecken_download_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *p = conf;
+
+    ngx_str_t    *value, *s;
+    ngx_uint_t    i;
+    ngx_array_t **array;
+
+    array = (ngx_array_t **) (p + cmd->offset);
+
+    if (*array != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    *array = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
+    if (*array == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (value[i].len == 0
+            || ngx_strlchr(value[i].data, value[i].data + value[i].len, '/'))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        s = ngx_array_push(*array);
+        if (s == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *s = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* tecken_ignore NAME ... [debug_id=ID ...], or "off" */
+
+static char *
+ngx_tecken_download_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_tecken_download_loc_conf_t *dlcf = conf;
+
+    ngx_str_t    *value, *s, v;
+    ngx_uint_t    i;
+    ngx_array_t  *array;
+
+    if (dlcf->ignore != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    dlcf->ignore = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+    dlcf->ignore_ids = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+
+    if (dlcf->ignore == NULL || dlcf->ignore_ids == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        v = value[i];
+        array = dlcf->ignore;
+
+        if (ngx_strncmp(v.data, "debug_id=", 9) == 0) {
+            v.data += 9;
+            v.len -= 9;
+            array = dlcf->ignore_ids;
+        }
+
+        if (v.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        s = ngx_array_push(array);
+        if (s == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *s = v;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* tecken_download_mode redirect | proxy [@location] */
+
+static char *
+ngx_tecken_download_mode(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_tecken_download_loc_conf_t *dlcf = conf;
+
+    ngx_str_t  *value;
+
+    if (dlcf->mode != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "redirect") == 0 && cf->args->nelts == 2) {
+        dlcf->mode = NGX_TECKEN_DOWNLOAD_REDIRECT;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "proxy") != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it is to be "
+                           "\"redirect\" or \"proxy [@location]\"",
+                           &value[cf->args->nelts - 1]);
+        return NGX_CONF_ERROR;
+    }
+
+    dlcf->mode = NGX_TECKEN_DOWNLOAD_PROXY;
+
+    if (cf->args->nelts == 2) {
+        ngx_str_set(&dlcf->location, "@tecken");
+        return NGX_CONF_OK;
+    }
+
+    if (value[2].data[0] != '@' || value[2].len == 1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid named location \"%V\"", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    dlcf->location = value[2];
+
+    return NGX_CONF_OK;
+}
+
+
+/* the bounds of AWS */
+
+static char *
+ngx_tecken_download_presign_expires(ngx_conf_t *cf, void *post, void *data)
+{
+    time_t *sp = data;
+
+    if (*sp < 1 || *sp > 604800) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"tecken_presign_expires\" is to be from 1s to "
+                           "7d");
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,378 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+# One table for all workers: flights over two of them, a herd, kill -9,
+# reload, a full zone.
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use TeckenTest qw(:none);
+
+my $keys = 0;
+
+
+# A connection that stays, so one that knows its worker.
+sub client
+{
+    my ($nginx) = @_;
+
+    my $socket = IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 10)
+        or die "connect: $!";
+
+    my $self = { socket => $socket, buffer => '' };
+    $self->{pid} = status($self)->{pid};
+
+    return $self;
+}
+
+
+sub put
+{
+    my ($self, $args) = @_;
+
+    $self->{sent} = time;
+    syswrite $self->{socket},
+             "GET /probe?$args HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    return $self;
+}
+
+
+# undef when the connection ends without an answer
+sub take
+{
+    my ($self) = @_;
+
+    my $end = time + 15;
+
+    while (1) {
+        my ($head, $rest) = split /\r\n\r\n/, $self->{buffer}, 2;
+
+        if (defined $rest && $head =~ /^Content-Length: (\d+)/mi
+            && length $rest >= $1)
+        {
+            $self->{seconds} = time - $self->{sent};
+            $self->{buffer} = substr $rest, $1;
+            return substr $rest, 0, $1 - 1;
+        }
+
+        my $bits = '';
+        vec($bits, fileno $self->{socket}, 1) = 1;
+        select $bits, undef, undef, $end - time or die "no answer in time\n";
+
+        sysread $self->{socket}, $self->{buffer}, 65536,
+                length $self->{buffer} or return;
+    }
+}
+
+
+sub ask
+{
+    my ($self, $args) = @_;
+
+    return take(put($self, $args));
+}
+
+
+sub status
+{
+    my ($self) = @_;
+
+    return { map { split / / } split /\n/, ask($self, 'op=status') };
+}
+
+
+# n clients of each of the two workers
+sub clients
+{
+    my ($nginx, $n) = @_;
+
+    my %by;
+
+    return TeckenTest::wait_until('clients of both workers', 20, sub {
+        my $client = client($nginx);
+        my $list = $by{ $client->{pid} } //= [];
+        push @$list, $client if @$list < $n;
+
+        my @full = grep { @$_ == $n } values %by;
+        return @full == 2 && \@full;
+    });
+}
+
+
+sub wait_flights
+{
+    my ($client, $n) = @_;
+
+    TeckenTest::wait_until("$n flights", 15,
+                           sub { status($client)->{flights} == $n });
+}
+
+
+sub tally
+{
+    my %count;
+    $count{ $_ // 'nothing' }++ for @_;
+    return \%count;
+}
+
+
+sub start_nginx
+{
+    my ($zone, %options) = @_;
+
+    return nginx(
+        http => "tecken_zone tecken:$zone; keepalive_requests 1000000;",
+        server => 'location = /probe { tecken_probe_cache; }',
+        connections => 2048, %options,
+    );
+}
+
+
+my $nginx = start_nginx('4m');
+
+
+subtest 'one table' => sub {
+    my ($here, $there) = map { $_->[0] } @{ clients($nginx, 1) };
+
+    ask($here, 'op=set&key=t&value=7&ttl=60');
+    is ask($there, 'op=get&key=t'), 'hit 7', 'a value of another worker';
+    ask($there, 'op=delete&key=t');
+    is ask($here, 'op=get&key=t'), 'miss', 'deleted by another worker';
+
+    my $start = time;
+    ask($here, 'op=set&key=t&value=7&ttl=1');
+    is ask($there, 'op=get&key=t'), 'hit 7', 'fresh';
+    TeckenTest::wait_until('its end', 5,
+                           sub { ask($there, 'op=get&key=t') eq 'miss' });
+    cmp_ok time - $start, '>=', 0.95, 'not before its time';
+    cmp_ok time - $start, '<', 1.5, 'not long after it';
+};
+
+
+# the owner, what each of four others does, what they get, what stays
+for my $case (
+    ['land', 'value=7', 'owner landed 7', { 'waited ok 7' => 4 }, 'hit 7'],
+    ['told', 'value=7&ttl=0', 'owner landed 7', { 'waited ok 7' => 4 },
+     'miss'],
+    ['fail', 'result=fail', 'owner failed', { 'waited error' => 4 }, 'miss'],
+    ['leave', 'result=leave', 'owner left',
+     { 'waited then owner landed 8' => 1, 'waited ok 8' => 3 }, 'hit 8'],
+    ['late', 'value=7&hold=900&timeout=300', 'owner landed 7',
+     { 'waited then owner landed 8' => 1, 'waited ok 8' => 3 }, 'hit 8'],
+) {
+    my ($name, $args, $first, $others, $after) = @$case;
+
+    subtest "flight: $name" => sub {
+        my ($here, $there) = @{ clients($nginx, 3) };
+        my $key = 'key=f' . $keys++;
+
+        put($here->[0], "op=join&$args&hold=400&$key");
+        wait_flights($here->[1], 1);
+
+        my @waiting = map { put($_, "op=join&hold=50&value=8&$key") }
+                      @$here[1, 2], @$there[0, 1];
+
+        is_deeply tally(map { take($_) } @waiting), $others, 'others';
+        is take($here->[0]), $first, 'owner';
+        is ask($there->[2], "op=get&$key"), $after, 'after';
+        wait_flights($here->[0], 0);
+    };
+}
+
+
+subtest 'waiters of other workers alone' => sub {
+    my ($here, $there) = @{ clients($nginx, 4) };
+    my $witness = pop @$there;
+
+    put($here->[0], 'op=join&key=o&hold=400&result=leave');
+    wait_flights($here->[1], 1);
+    put($_, 'op=join&key=o&hold=50&value=8') for @$there;
+
+    is_deeply tally(map { take($_) } @$there),
+              { 'waited then owner landed 8' => 1, 'waited ok 8' => 2 },
+              'one follows';
+    cmp_ok $there->[0]{seconds}, '<', 1, 'soon';
+
+    put($here->[0], 'op=join&key=p&hold=5000&value=1');
+    wait_flights($here->[1], 1);
+    put($_, 'op=join&key=p') for @$there;
+    status($witness);    # is read after these
+    ask($here->[1], 'op=set&key=p&value=2');
+
+    is_deeply tally(map { take($_) } @$there), { 'waited ok 2' => 3 },
+              'a value that is set ends the flight';
+    cmp_ok $there->[2]{seconds}, '<', 1, 'soon';
+};
+
+
+subtest 'the owner\'s client goes' => sub {
+    my ($here, $there) = @{ clients($nginx, 2) };
+
+    put($here->[0], 'op=join&key=g&hold=9000');
+    wait_flights($here->[1], 1);
+    put($_, 'op=join&key=g&hold=50&value=2') for $here->[1], $there->[0];
+    close $here->[0]{socket};
+
+    is_deeply tally(take($here->[1]), take($there->[0])),
+              { 'waited then owner landed 2' => 1, 'waited ok 2' => 1 },
+              'one follows';
+};
+
+
+subtest 'a herd' => sub {
+    my @herd = map { client($nginx) } 1 .. 512;
+    my %pids = map { $_->{pid} => 1 } @herd;
+
+    is scalar(keys %pids), 2, 'two workers';
+
+    put($_, 'op=join&key=h&hold=300&value=5') for @herd;
+
+    my $got = tally(map { take($_) } @herd);
+    is $got->{'owner landed 5'}, 1, 'one owner';
+    is $got->{'waited ok 5'} + ($got->{'hit 5'} // 0), 511,
+       'its value for all';
+
+    # each of 512 follows the one before, or finds it done
+    put($_, 'op=join&key=i&result=leave') for @herd[0 .. 99];
+    is_deeply [ sort keys %{ tally(map { take($_) } @herd[0 .. 99]) } ],
+              [ 'owner left', 'waited then owner left' ], 'one by one';
+};
+
+
+subtest 'kill -9 of the owner' => sub {
+    my ($here, $there) = @{ clients($nginx, 3) };
+
+    put($here->[0], 'op=join&key=k&hold=9000&timeout=10000');
+    wait_flights($there->[0], 1);
+    put($_, 'op=join&key=k&hold=50&value=8&timeout=10000') for @$there;
+    $nginx->kill_worker($here->[0]{pid});
+
+    is_deeply tally(map { take($_) } @$there),
+              { 'waited then owner landed 8' => 1, 'waited ok 8' => 2 },
+              'one follows';
+    cmp_ok $there->[0]{seconds}, '<', 5, 'before its time is over';
+};
+
+
+subtest 'kill -9 of the owner, nobody waits yet' => sub {
+    my ($here, $there) = @{ clients($nginx, 1) };
+
+    put($here->[0], 'op=join&key=l&hold=9000&timeout=10000');
+    wait_flights($there->[0], 1);
+    $nginx->kill_worker($here->[0]{pid});
+
+    is ask($there->[0], 'op=join&key=l&value=8'),
+       'waited then owner landed 8', 'who comes follows';
+    cmp_ok $there->[0]{seconds}, '<', 5, 'before its time is over';
+};
+
+
+subtest 'kill -9 amid a change of the table' => sub {
+    my ($here, $there) = @{ clients($nginx, 2) };
+    my $resets = status($there->[0])->{resets};
+
+    ask($here->[0], "op=set&key=m$_&value=3") for 1 .. 100;
+    put($here->[0], 'op=kill');
+
+    is ask($there->[0], 'op=set&key=n&value=4'), 'ok', 'others go on';
+    is ask($there->[0], 'op=get&key=n'), 'hit 4', 'and store';
+    is ask($there->[0], 'op=get&key=m7'), 'miss', 'what was broken is gone';
+
+    my $status = status($there->[0]);
+    is $status->{resets}, $resets + 1, 'is counted';
+    is $status->{keys}, 1, 'one key';
+
+    $nginx->{killed}{ $here->[0]{pid} } = 1;
+    TeckenTest::wait_until('a new worker', 10,
+                           sub { 2 == grep { $_ != $here->[0]{pid} }
+                                      $nginx->workers });
+
+    my ($one, $two) = @{ clients($nginx, 2) };
+    put($one->[0], 'op=join&key=q&hold=400&value=5');
+    wait_flights($one->[1], 1);
+    is ask($two->[0], 'op=join&key=q'), 'waited ok 5', 'flights too';
+    is take($one->[0]), 'owner landed 5', 'lands';
+};
+
+
+subtest 'reload while a flight is under way' => sub {
+    my ($here, $there) = @{ clients($nginx, 2) };
+
+    put($here->[0], 'op=join&key=r&hold=1500&value=6');
+    wait_flights($here->[1], 1);
+    put($there->[0], 'op=join&key=r');
+    my %old = map { $_ => 1 } $nginx->workers;
+    $nginx->reload;
+
+    my ($one, $two) = @{ clients($nginx, 1) };
+    ok !$old{ $_->[0]{pid} }, 'a new worker' for $one, $two;
+    put($_->[0], 'op=join&key=r&value=1') for $one, $two;
+
+    is take($here->[0]), 'owner landed 6', 'the old owner lands';
+    is take($there->[0]), 'waited ok 6', 'for the old worker';
+    is take($_->[0]), 'waited ok 6', 'for a new worker' for $one, $two;
+
+    TeckenTest::wait_until('the old workers to go', 10, sub {
+        return !grep { $old{$_} } $nginx->all_workers;
+    });
+};
+
+
+subtest 'a new size is a new zone' => sub {
+    my ($here) = @{ clients($nginx, 1) };
+    ask($here->[0], 'op=set&key=s&value=6');
+
+    $nginx->reload(http => 'tecken_zone tecken:2m;');
+    my ($new) = @{ clients($nginx, 1) };
+    is ask($new->[0], 'op=get&key=s'), 'miss', 'empty';
+};
+
+
+is $nginx->stop, 0, 'a clean end';
+
+
+subtest 'a full zone' => sub {
+    my $small = start_nginx('64k', workers => 1);
+    my $client = client($small);
+    my $capacity = status($client)->{capacity};
+
+    ask($client, "op=set&key=z$_&value=$_") for 1 .. $capacity + 10;
+
+    is ask($client, 'op=get&key=z10'), 'miss', 'the oldest ten are gone';
+    is ask($client, 'op=get&key=z11'), 'hit 11', 'no other is';
+
+    my $status = status($client);
+    is $status->{keys}, $capacity, 'full';
+    is $status->{evictions}, 10, 'ten evictions';
+
+    # more flights than the zone has room for: all are answered
+    my @many = map { client($small) } 1 .. 300;
+    put($many[$_], "op=join&key=y$_&hold=200&value=$_") for 0 .. $#many;
+
+    my $wrong = grep { take($many[$_]) ne "owner landed $_" } 0 .. $#many;
+    is $wrong, 0, 'each owns its lookup';
+    is status($client)->{flights}, 0, 'none is left';
+    is ask($client, 'op=get&key=y0'), 'hit 0', 'the first was stored';
+
+    # 900 new keys go through, but never a zone full within a second
+    my $new = 0;
+    TeckenTest::wait_until('900 new keys', 10, sub {
+        sleep 0.35;
+        ask($client, 'op=get&key=y0');
+        ask($client, 'op=set&key=x' . $new++) for 1 .. 150;
+        return $new == 900;
+    });
+    is ask($client, 'op=get&key=y0'), 'hit 0', 'a key in use stays';
+    is ask($client, 'op=get&key=x0'), 'miss', 'one that is not goes';
+};
+
+
+done_testing();
