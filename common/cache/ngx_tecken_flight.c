@@ -407,6 +407,8 @@ ngx_tecken_flight_own(ngx_tecken_cache_sh_t *sh, ngx_tecken_flight_t *f)
 }
 
 
+/* one whose result has been read, else a new one, else the oldest result */
+
 static uint32_t
 ngx_tecken_flight_take(ngx_tecken_cache_sh_t *sh)
 {
@@ -415,12 +417,7 @@ ngx_tecken_flight_take(ngx_tecken_cache_sh_t *sh)
 
     ngx_tecken_flight_sweep(sh, NGX_TECKEN_FLIGHT_SWEEP);
 
-    if (sh->landed == 0) {
-
-        if (sh->taken < sh->nflights) {
-            return ++sh->taken;
-        }
-
+    if (sh->landed == 0 && sh->taken == sh->nflights) {
         ngx_tecken_flight_sweep(sh, NGX_TECKEN_FLIGHT_SWEEP * 32);
 
         if (sh->landed == 0) {
@@ -430,6 +427,10 @@ ngx_tecken_flight_take(ngx_tecken_cache_sh_t *sh)
 
     i = sh->landed;
     flight = ngx_tecken_cache_flight(sh, i);
+
+    if ((i == 0 || flight->others) && sh->taken < sh->nflights) {
+        return ++sh->taken;
+    }
 
     sh->landed = flight->next;
 
