@@ -1,0 +1,26 @@
+
+# Static analysis, and the suites with everything that can be watched.
+
+# nginx's source: a Debian suite that has it
+CHECK_SUITE =		bookworm
+
+# nginx itself passes NULL with a length of 0 to memcpy()
+SANITIZE_CFLAGS =	-O1 -g -fsanitize=address,undefined \
+			-fno-sanitize=nonnull-attribute \
+			-fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1
+
+.PHONY: check-static check-sanitized check-valgrind
+
+#: check            static analysis, and the suites under sanitizers and
+#:                  valgrind
+check: check-static check-sanitized check-valgrind
+
+check-sanitized: deps-test unit-asan-run fuzz-short
+	@mk/nginx-source $(CHECK_SUITE) $(BUILD)/sources
+	@ASAN_OPTIONS=detect_odr_violation=0 \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		$(MAKE) suites BUILD=$(BUILD)/sanitized \
+		NGINX_SRC=$(abspath $(BUILD))/sources/$(CHECK_SUITE) \
+		NGINX_CFLAGS="$(SANITIZE_CFLAGS)" \
+		NGINX_LDFLAGS=-fsanitize=address,undefined \
+		UNIT_TESTS= SUITES="$(MODULE_SUITES)"
