@@ -670,7 +670,10 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
 static ngx_int_t
 ngx_tecken_s3_skewed(ngx_tecken_s3_call_t *call)
 {
-    time_t  skew;
+    time_t                  skew;
+    ngx_tecken_store_op_t  *op;
+
+    op = call->op;
 
     if (call->s3->credentials == NULL || call->skew_tried
         || call->date <= 0)
@@ -686,12 +689,18 @@ ngx_tecken_s3_skewed(ngx_tecken_s3_call_t *call)
 
     call->skew_tried = 1;
 
-    ngx_log_error(NGX_LOG_WARN, call->op->log, 0,
+    ngx_log_error(NGX_LOG_WARN, op->log, 0,
                   "storage \"%V\": its clock is %T s ahead of this host's, "
                   "requests are signed with its time",
-                  &call->op->storage->name, skew);
+                  &op->storage->name, skew);
 
     call->s3->skew = skew;
+
+    if (call->transfer.sent
+        && (op->rewind == NULL || op->rewind(op) != NGX_OK))
+    {
+        return NGX_DECLINED;
+    }
 
     return NGX_OK;
 }
