@@ -636,7 +636,9 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
                                        "bucket");
         }
 
-        return NGX_DECLINED;
+        if (t->upload < 0) {
+            return NGX_DECLINED;
+        }
     }
 
     if (status == 403) {
