@@ -14,6 +14,7 @@
 #define NGX_TECKEN_S3_BACKOFF      100        /* ms, doubled each time */
 #define NGX_TECKEN_S3_MAX_BACKOFF  5000
 #define NGX_TECKEN_S3_SKEW         300        /* s, less is no reason */
+#define NGX_TECKEN_S3_ERROR_PATH   1024
 
 
 static ngx_int_t ngx_tecken_s3_attempt(ngx_tecken_s3_call_t *call);
@@ -776,6 +777,7 @@ ngx_tecken_s3_finish(ngx_tecken_s3_call_t *call, ngx_int_t rc)
 ngx_int_t
 ngx_tecken_s3_error(ngx_tecken_s3_call_t *call, const char *fmt, ...)
 {
+    size_t                  len;
     u_char                 *p, *last;
     va_list                 args;
     ngx_tecken_store_op_t  *op;
@@ -793,8 +795,13 @@ ngx_tecken_s3_error(ngx_tecken_s3_call_t *call, const char *fmt, ...)
 
     last = op->error.data + NGX_TECKEN_S3_ERROR_SIZE;
 
-    p = ngx_slprintf(op->error.data, last, "%s %V%V%V: ", call->method,
-                     &call->s3->scheme, &call->s3->host, &call->path);
+    /* a long key must not push the reason out */
+
+    len = ngx_min(call->path.len, NGX_TECKEN_S3_ERROR_PATH);
+
+    p = ngx_slprintf(op->error.data, last, "%s %V%V%*s%s: ", call->method,
+                     &call->s3->scheme, &call->s3->host, len, call->path.data,
+                     len < call->path.len ? "..." : "");
 
     va_start(args, fmt);
     p = ngx_vslprintf(p, last, fmt, args);
