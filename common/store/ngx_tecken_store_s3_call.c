@@ -15,6 +15,7 @@
 #define NGX_TECKEN_S3_MAX_BACKOFF  5000
 #define NGX_TECKEN_S3_SKEW         300        /* s, less is no reason */
 #define NGX_TECKEN_S3_ERROR_PATH   1024
+#define NGX_TECKEN_S3_HEADER_SIZE  8192       /* a session token, mostly */
 
 
 static ngx_int_t ngx_tecken_s3_attempt(ngx_tecken_s3_call_t *call);
@@ -280,7 +281,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     if (ngx_tecken_s3_headers(call) != NGX_OK) {
         curl_slist_free_all(t->headers);
         t->headers = NULL;
-        return ngx_tecken_s3_error(call, "out of memory");
+        return NGX_ERROR;
     }
 
     rc = ngx_tecken_transfer_start(t);
@@ -376,23 +377,31 @@ ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call)
 static ngx_int_t
 ngx_tecken_s3_header_add(ngx_tecken_s3_call_t *call, const char *fmt, ...)
 {
-    u_char             *p, line[NGX_TECKEN_S3_ERROR_SIZE];
+    u_char             *p, *last, line[NGX_TECKEN_S3_HEADER_SIZE];
     va_list             args;
     struct curl_slist  *list;
 
-    va_start(args, fmt);
-    p = ngx_vslprintf(line, line + sizeof(line) - 1, fmt, args);
-    va_end(args);
+    last = line + sizeof(line) - 1;
 
-    if (p == line + sizeof(line) - 1) {
-        return NGX_ERROR;
-    }
+    va_start(args, fmt);
+    p = ngx_vslprintf(line, last, fmt, args);
+    va_end(args);
 
     *p = '\0';
 
+    /* what has a line's end in it would be two headers */
+
+    if (p == last || strpbrk((char *) line, CRLF)
+        || ngx_strlen(line) != (size_t) (p - line))
+    {
+        return ngx_tecken_s3_error(call, "header \"%*s\" is too long or has a "
+                                   "line's end in it",
+                                   strcspn((char *) line, ":"), line);
+    }
+
     list = curl_slist_append(call->transfer.headers, (char *) line);
     if (list == NULL) {
-        return NGX_ERROR;
+        return ngx_tecken_s3_error(call, "out of memory");
     }
 
     call->transfer.headers = list;
@@ -469,7 +478,7 @@ ngx_tecken_s3_sign(ngx_tecken_s3_call_t *call)
 
     len = tk_sigv4_sign(&s, &cr->signing, date, auth, sizeof(auth));
     if (len < 0) {
-        return NGX_ERROR;
+        return ngx_tecken_s3_error(call, "the signature is too long");
     }
 
     if (ngx_tecken_s3_header_add(call, "x-amz-date: %*s",
