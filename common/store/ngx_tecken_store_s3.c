@@ -257,10 +257,13 @@ ngx_tecken_s3_sink(ngx_tecken_transfer_t *t, u_char *data, size_t len)
         return ngx_tecken_s3_body(t, data, len);
     }
 
-    if (call->received && t->status != 206) {
+    if (call->resumed
+        && (t->status != 206 || !call->rest || call->changed))
+    {
         (void) ngx_cpystrn((u_char *) t->error,
                            (u_char *) "the rest of the object was asked for, "
-                                      "all of it came", CURL_ERROR_SIZE);
+                                      "something else came", CURL_ERROR_SIZE);
+        op->rc = NGX_ABORT;
         return NGX_ERROR;
     }
 

@@ -28,6 +28,8 @@ static ngx_int_t ngx_tecken_s3_header_add(ngx_tecken_s3_call_t *call,
 static ngx_int_t ngx_tecken_s3_sign(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_header(ngx_tecken_transfer_t *t,
     ngx_str_t *name, ngx_str_t *value);
+static ngx_uint_t ngx_tecken_s3_range(ngx_tecken_s3_call_t *call,
+    ngx_str_t *value);
 static ngx_int_t ngx_tecken_s3_copy(ngx_tecken_s3_call_t *call,
     ngx_str_t *dst, ngx_str_t *value);
 static void ngx_tecken_s3_done(ngx_tecken_transfer_t *t);
@@ -270,6 +272,9 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     call->body.len = 0;
     call->given = 0;
     call->page = 0;
+    call->resumed = (call->received != 0);
+    call->rest = 0;
+    call->changed = 0;
 
     if (t->upload < 0 && call->received == 0) {
         ngx_memzero(&call->op->object, sizeof(ngx_tecken_object_t));
@@ -303,7 +308,7 @@ ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call)
 
     op = call->op;
 
-    if (call->received) {
+    if (call->resumed) {
 
         /* the rest of the same object, or nothing */
 
@@ -535,7 +540,19 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
         return NGX_OK;
     }
 
-    if (call->received) {
+    if (call->resumed) {
+
+        /* not all servers know If-Match, some start elsewhere */
+
+        if (ngx_tecken_s3_is("etag")) {
+            call->changed = (value->len != o->etag.len
+                             || ngx_memcmp(value->data, o->etag.data,
+                                           value->len) != 0);
+
+        } else if (ngx_tecken_s3_is("content-range")) {
+            call->rest = ngx_tecken_s3_range(call, value);
+        }
+
         return NGX_OK;
     }
 
@@ -566,6 +583,30 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
     }
 
     return NGX_OK;
+}
+
+
+/* "bytes 100-999/1000" begins at what was asked for */
+
+static ngx_uint_t
+ngx_tecken_s3_range(ngx_tecken_s3_call_t *call, ngx_str_t *value)
+{
+    size_t   len;
+    u_char  *dash;
+
+    len = sizeof("bytes ") - 1;
+
+    if (value->len < len
+        || ngx_strncasecmp(value->data, (u_char *) "bytes ", len) != 0)
+    {
+        return 0;
+    }
+
+    dash = ngx_strlchr(value->data + len, value->data + value->len, '-');
+
+    return (dash != NULL
+            && ngx_atoof(value->data + len, dash - value->data - len)
+               == call->received);
 }
 
 
