@@ -66,6 +66,24 @@ ngx_tecken_s3_call(ngx_tecken_store_op_t *op, const char *method)
 }
 
 
+/* requests of the bucket itself */
+
+ngx_int_t
+ngx_tecken_s3_bucket(ngx_tecken_s3_call_t *call)
+{
+    call->path.len = call->s3->bucket + 1;
+    call->path.data = ngx_pnalloc(call->op->pool, call->path.len);
+
+    if (call->path.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    *ngx_cpymem(call->path.data, call->s3->path.data, call->s3->bucket) = '/';
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_tecken_s3_call_start(ngx_tecken_s3_call_t *call)
 {
