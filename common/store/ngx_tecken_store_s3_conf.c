@@ -424,9 +424,19 @@ ngx_tecken_s3_parse_url(ngx_conf_t *cf, ngx_tecken_storage_t *st)
     s3->host.data = p;
     s3->host.len = end - p;
 
+    if (ngx_strlchr(p, last, '@')) {
+
+        /* "https://key:secret@host/": not to be repeated in a log */
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid URL of storage \"%V\", credentials are "
+                           "given by \"credentials\" or \"access_key\" and "
+                           "\"secret_key\"", &st->name);
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_strlchr(p, last, '?') || ngx_strlchr(p, last, '#')
-        || ngx_strlchr(p, last, '@') || ngx_strlchr(p, last, '%')
-        || s3->host.len == 0)
+        || ngx_strlchr(p, last, '%') || s3->host.len == 0)
     {
         goto invalid;
     }
