@@ -201,9 +201,13 @@ ngx_tecken_credentials_read(ngx_tecken_credentials_t *cr, ngx_uint_t level,
         return NGX_ERROR;
     }
 
-    /* bad or good, the same text is not parsed twice */
+    /*
+     * Bad or good, the same text is not parsed twice; but a file that has
+     * just been written may be written again within the second.
+     */
 
-    cr->mtime = ngx_file_mtime(&fi);
+    cr->mtime = (ngx_file_mtime(&fi) < ngx_time() - 1) ? ngx_file_mtime(&fi)
+                                                       : (time_t) -1;
     cr->size = ngx_file_size(&fi);
     cr->uniq = ngx_file_uniq(&fi);
 
