@@ -171,7 +171,17 @@ ngx_tecken_transfer_finish(ngx_tecken_transfer_t *t, CURLcode code)
 
     t->status = (ngx_uint_t) status;
 
-    if (code == CURLE_OK) {
+    if (code == CURLE_OK && !t->head) {
+
+        /* libcurl takes a head that the end of the connection cuts */
+
+        t->rc = NGX_ERROR;
+        t->status = 0;
+        ngx_cpystrn((u_char *) t->error,
+                    (u_char *) "the connection ended amid the answer's head",
+                    CURL_ERROR_SIZE);
+
+    } else if (code == CURLE_OK) {
         t->rc = NGX_OK;
 
     } else {
@@ -333,6 +343,15 @@ ngx_tecken_transfer_header(char *line, size_t size, size_t n, void *data)
 
     p = (u_char *) line;
     last = p + n;
+
+    /* that of "100 Continue" ends, too, and trailers have no end */
+
+    if (p[0] == LF || p[0] == CR) {
+        t->head = 1;
+
+    } else if (n > 5 && ngx_strncmp(p, "HTTP/", 5) == 0) {
+        t->head = 0;
+    }
 
     colon = ngx_strlchr(p, last, ':');
 

@@ -259,6 +259,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     t->timed_out = 0;
     t->sent = 0;
     t->header_size = 0;
+    t->head = 0;
     t->progress = 0;
     t->paused = 0;
     t->error[0] = '\0';
