@@ -18,7 +18,7 @@
 
 
 /* a flight so late has nobody who waits for it, its owner is gone */
-#define NGX_TECKEN_FLIGHT_GRACE  5000
+#define NGX_TECKEN_FLIGHT_GRACE  2000
 
 /* flights looked at in search of such ones, with each that starts */
 #define NGX_TECKEN_FLIGHT_SWEEP  2
