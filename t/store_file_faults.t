@@ -389,8 +389,9 @@ subtest 'power cuts' => sub {
             }
         }, "$dir/cut$cut");
 
-        wait_until('some puts', 10,
-                   sub { 5 + rand(30) < (() = slurp("$dir/cut$cut") =~ /\n/g) });
+        wait_until('some puts', 10, sub {
+            return 5 + rand(30) < (() = slurp("$dir/cut$cut") =~ /\n/g);
+        });
 
         open my $fh, '<', $disk or die "open: $!";
         my $flags = pack 'L', 2;
