@@ -19,12 +19,17 @@ package TeckenTest;
 use strict;
 use warnings;
 
+use TeckenTest::Dns;
 use TeckenTest::FaultProxy;
+use TeckenTest::Load;
+use TeckenTest::Nginx;
+use TeckenTest::Process qw(wait_until);
 use TeckenTest::Radosgw;
 use TeckenTest::S3;
+use TeckenTest::Statsd;
 
 my @EXPORT = qw(
-    anonymous other proxy radosgw s3
+    anonymous dns nginx other proxy radosgw s3 statsd wait_until
 );
 
 my %part;
@@ -62,6 +67,14 @@ sub anonymous { return $part{anonymous} //= radosgw()->anonymous_client }
 # In front of the S3 server; see TeckenTest::FaultProxy.
 sub proxy { return $part{proxy} // die "no :proxy\n" }
 
+# See TeckenTest::Statsd and TeckenTest::Dns.
+sub statsd { return $part{statsd} // die "no :statsd\n" }
+sub dns    { return $part{dns} // die "no :dns\n" }
+
+
+# A new nginx for a scenario; see TeckenTest::Nginx.
+sub nginx { return TeckenTest::Nginx->start(@_) }
+
 
 sub _start_none { }
 
@@ -93,6 +106,24 @@ sub _start_proxy
         TEST_NGINX_PROXY_PORT => $part{proxy}->port,
         TEST_NGINX_PROXY_CONTROL_PORT => $part{proxy}->control_port,
     );
+}
+
+
+sub _start_statsd
+{
+    return if $part{statsd};
+
+    $part{statsd} = _own(TeckenTest::Statsd->start);
+    _export(TEST_NGINX_STATSD_PORT => $part{statsd}->port);
+}
+
+
+sub _start_dns
+{
+    return if $part{dns};
+
+    $part{dns} = _own(TeckenTest::Dns->start);
+    _export(TEST_NGINX_DNS_PORT => $part{dns}->port);
 }
 
 

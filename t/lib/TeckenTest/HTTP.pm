@@ -10,9 +10,81 @@ package TeckenTest::HTTP;
 use strict;
 use warnings;
 
+use Errno ();
 use Exporter 'import';
+use IO::Socket::INET;
+use Socket qw(SOL_SOCKET SO_RCVTIMEO SO_SNDTIMEO);
 
-our @EXPORT_OK = qw(parse_request parse_response take_head uri_escape);
+our @EXPORT_OK = qw(
+    exchange parse_request parse_response take_head uri_escape
+);
+
+
+# Sends a request (one that says "Connection: close") to a port of loopback;
+# returns { status, headers, body } or dies.
+sub exchange
+{
+    my ($port, $method, $request, $timeout) = @_;
+
+    my $socket = IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1', PeerPort => $port, Proto => 'tcp',
+        Timeout => $timeout,
+    ) or die "connect to 127.0.0.1:$port: $!\n";
+
+    my $wait = pack 'l!l!', $timeout, 0;
+    setsockopt $socket, SOL_SOCKET, $_, $wait for SO_RCVTIMEO, SO_SNDTIMEO;
+
+    local $SIG{PIPE} = 'IGNORE';
+
+    my $answer = eval { _converse($socket, $method, $request) };
+    die "$method to 127.0.0.1:$port: $@" if !$answer;
+
+    return $answer;
+}
+
+
+sub _converse
+{
+    my ($socket, $method, $request) = @_;
+
+    my $sent = 0;
+    while ($sent < length $request) {
+        my $n = syswrite $socket, $request, 1 << 20, $sent;
+
+        # the server may have answered and closed: read what it said
+        last if !defined $n;
+        $sent += $n;
+    }
+
+    my ($buffer, $n) = ('');
+    1 while $n = sysread $socket, $buffer, 1 << 20, length $buffer;
+    die "no answer in time\n" if !defined $n && $!{EAGAIN};
+
+    return _answer($method, $buffer);
+}
+
+
+sub _answer
+{
+    my ($method, $buffer) = @_;
+
+    while (1) {
+        my $head = take_head(\$buffer) // die "no response head\n";
+        my $answer = parse_response($head) // die "bad response head\n";
+
+        # 100 Continue
+        next if $answer->{status} < 200;
+
+        my $body = TeckenTest::HTTP::Body->for_response(
+            $method, $answer->{status}, $answer->{headers});
+
+        $answer->{body} = '';
+        $body->take(\$buffer, \$answer->{body});
+        die "the response is cut\n" if !$body->done && !$body->until_close;
+
+        return $answer;
+    }
+}
 
 
 # Cuts a complete head off the front of $$buffer; undef while it is not there.

@@ -14,13 +14,16 @@ use File::Path ();
 use File::Temp ();
 use IO::Socket::INET;
 use POSIX ();
+use Scalar::Util ();
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(
-    alive become_unprivileged free_port free_ports fork_child give_away kill_pid
-    lifeline reap remove_tree run_child slurp spawn temp_dir unprivileged_ids
-    wait_until write_file
+    alive become_subreaper become_unprivileged fork_child free_port free_ports
+    give_away kill_pid lifeline reap remove_tree run_child slurp spawn temp_dir
+    unprivileged_ids wait_until write_file
 );
+
+my %lifelines;                       # the parent's ends, weak
 
 # Below Linux' ephemeral ports, so that no outgoing connection can take a
 # port between our choice and the server's bind().
@@ -192,6 +195,16 @@ sub kill_pid
 }
 
 
+# Makes orphans below us our children, so that daemons can be waited for.
+# (The system call's number is all that Perl lacks.)
+sub become_subreaper
+{
+    my $prctl = { x86_64 => 157, aarch64 => 167 }->{ (POSIX::uname())[4] };
+
+    syscall $prctl, 36, 1, 0, 0, 0 if defined $prctl;
+}
+
+
 # A child which runs Perl code and never comes back.  It must not keep the
 # harness' pipe (prove would wait for it), nor run the test's END blocks.
 sub fork_child
@@ -206,6 +219,9 @@ sub fork_child
 
     # a forked copy of the parent's seed would choose the same ports
     srand;
+
+    # these must end with the parent, not with us
+    close $_ for grep { defined } values %lifelines;
 
     $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP CHLD __DIE__ __WARN__);
     $SIG{PIPE} = 'IGNORE';
@@ -276,6 +292,8 @@ sub lifeline
     });
 
     close $reader;
+
+    Scalar::Util::weaken($lifelines{ fileno $writer } = $writer);
 
     return $writer;
 }

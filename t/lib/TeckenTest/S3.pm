@@ -11,13 +11,10 @@ use strict;
 use warnings;
 
 use Digest::SHA qw(hmac_sha256 hmac_sha256_hex sha256_hex);
-use Errno ();
-use IO::Socket::INET;
 use JSON::PP ();
 use POSIX ();
-use Socket qw(SOL_SOCKET SO_RCVTIMEO SO_SNDTIMEO);
 
-use TeckenTest::HTTP qw(parse_response take_head uri_escape);
+use TeckenTest::HTTP qw(exchange uri_escape);
 
 
 # port, access_key, secret_key; host, region, timeout (seconds) are optional.
@@ -139,7 +136,7 @@ sub request
 
     my $request = $self->_build($method, $bucket, $key, $options // {});
 
-    return $self->_exchange($method, $request);
+    return exchange($self->{port}, $method, $request, $self->{timeout});
 }
 
 
@@ -326,72 +323,6 @@ sub _unescape_xml
     $text =~ s/&amp;/&/g;
 
     return $text;
-}
-
-
-sub _exchange
-{
-    my ($self, $method, $request) = @_;
-
-    my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Proto => 'tcp',
-        Timeout => $self->{timeout},
-    ) or die "connect to 127.0.0.1:$self->{port}: $!\n";
-
-    my $wait = pack 'l!l!', $self->{timeout}, 0;
-    setsockopt $socket, SOL_SOCKET, $_, $wait for SO_RCVTIMEO, SO_SNDTIMEO;
-
-    local $SIG{PIPE} = 'IGNORE';
-
-    my $answer = eval { _converse($socket, $method, $request) };
-    die "$method to 127.0.0.1:$self->{port}: $@" if !$answer;
-
-    return $answer;
-}
-
-
-sub _converse
-{
-    my ($socket, $method, $request) = @_;
-
-    my $sent = 0;
-    while ($sent < length $request) {
-        my $n = syswrite $socket, $request, 1 << 20, $sent;
-
-        # the server may have answered and closed: read what it said
-        last if !defined $n;
-        $sent += $n;
-    }
-
-    my $buffer = '';
-    my $n;
-    1 while $n = sysread $socket, $buffer, 1 << 20, length $buffer;
-    die "no answer in time\n" if !defined $n && $!{EAGAIN};
-
-    return _answer($method, $buffer);
-}
-
-
-sub _answer
-{
-    my ($method, $buffer) = @_;
-
-    while (1) {
-        my $head = take_head(\$buffer) // die "no response head\n";
-        my $answer = parse_response($head) // die "bad response head\n";
-
-        # 100 Continue
-        next if $answer->{status} < 200;
-
-        my $body = TeckenTest::HTTP::Body->for_response(
-            $method, $answer->{status}, $answer->{headers});
-
-        $answer->{body} = '';
-        $body->take(\$buffer, \$answer->{body});
-        die "the response is cut\n" if !$body->done && !$body->until_close;
-
-        return $answer;
-    }
 }
 
 
