@@ -379,7 +379,7 @@ main::s3()->put('private', 'sources/p.pdb/AB12/p.sym', 'x');
 
 
 
-=== TEST 19: no such bucket is a failure, not a missing symbol
+=== TEST 19: a bucket that is not there does not hide another
 --- http_config eval
 qq{
 tecken_zone     tecken:4m;
