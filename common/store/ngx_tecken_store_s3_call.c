@@ -242,6 +242,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
 
     t->method = call->method;
     t->ca_file = s3->ca.len ? (char *) s3->ca.data : NULL;
+    t->share = &s3->share;
     t->log = call->op->log;
     t->data = call;
     t->header = ngx_tecken_s3_header;
