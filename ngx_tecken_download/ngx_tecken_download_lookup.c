@@ -210,6 +210,18 @@ ngx_tecken_download_known(ngx_tecken_download_ctx_t *ctx,
                                                   &ctx->file, &ctx->object,
                                                   r->connection->log);
 
+            /* what can not be read must not hide another source's */
+
+            if (slot->rc == NGX_OK && st->public_url.len == 0) {
+                slot->rc = ngx_tecken_download_open(ctx);
+            }
+
+            if (slot->rc == NGX_ERROR) {
+                ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                              "symbol lookup of \"%V\" in \"%V\" failed",
+                              &ctx->key, &st->name);
+            }
+
             ngx_tecken_metrics_count(slot->rc == NGX_OK
                                      ? &metrics->found
                                      : slot->rc == NGX_DECLINED

@@ -317,8 +317,10 @@ ngx_tecken_download(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_tecken_download_loc_conf_t *dlcf = conf;
 
-    ngx_tecken_main_conf_t    *tmcf;
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_tecken_main_conf_t          *tmcf;
+    ngx_http_core_srv_conf_t        *cscf;
+    ngx_http_core_loc_conf_t        *clcf;
+    ngx_tecken_download_loc_conf_t  *server;
 
     if (dlcf->enable) {
         return "is duplicate";
@@ -330,6 +332,10 @@ ngx_tecken_download(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
     tmcf->used = 1;
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+    server = cscf->ctx->loc_conf[ngx_tecken_download_module.ctx_index];
+    server->server = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_tecken_download_handler;

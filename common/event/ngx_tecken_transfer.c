@@ -164,7 +164,7 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
     easy = t->easy;
 
     curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *) t);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->curl_error);
     curl_easy_setopt(easy, CURLOPT_URL, t->url);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -237,9 +237,14 @@ ngx_tecken_transfer_finish(ngx_tecken_transfer_t *t, CURLcode code)
         t->rc = NGX_ERROR;
         t->timed_out = (code == CURLE_OPERATION_TIMEDOUT);
 
+        /* a callback that stopped it knows better than libcurl why */
+
         if (t->error[0] == '\0') {
             ngx_cpystrn((u_char *) t->error,
-                        (u_char *) curl_easy_strerror(code), CURL_ERROR_SIZE);
+                        (u_char *) (t->curl_error[0]
+                                    ? t->curl_error
+                                    : curl_easy_strerror(code)),
+                        CURL_ERROR_SIZE);
         }
     }
 

@@ -103,6 +103,7 @@ struct ngx_tecken_transfer_s {
     unsigned                         waiting:1;    /* in the queue */
     unsigned                         active:1;     /* in the multi */
 
+    char                             curl_error[CURL_ERROR_SIZE];
     char                             error[CURL_ERROR_SIZE];
 };
 

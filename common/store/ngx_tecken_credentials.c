@@ -11,7 +11,7 @@
 #include <tk_aws_ini.h>
 
 
-#define NGX_TECKEN_CREDENTIALS_SIZE  4096
+#define NGX_TECKEN_CREDENTIALS_SIZE  16384
 
 
 static ngx_int_t ngx_tecken_credentials_read(ngx_tecken_credentials_t *cr,
@@ -26,7 +26,7 @@ static char *ngx_tecken_getenv(const char *name, u_char *saved, size_t size);
 
 static u_char  ngx_tecken_env_access_key[256];
 static u_char  ngx_tecken_env_secret_key[256];
-static u_char  ngx_tecken_env_session_token[3072];
+static u_char  ngx_tecken_env_session_token[8000];
 
 
 ngx_int_t
@@ -45,6 +45,15 @@ ngx_tecken_credentials_env(ngx_conf_t *cf, ngx_tecken_credentials_t *cr)
     session_token = ngx_tecken_getenv("AWS_SESSION_TOKEN",
                                       ngx_tecken_env_session_token,
                                       sizeof(ngx_tecken_env_session_token));
+
+    if (access_key == NULL || secret_key == NULL || session_token == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"credentials=env\": %s is too long",
+                           access_key == NULL ? "AWS_ACCESS_KEY_ID"
+                           : secret_key == NULL ? "AWS_SECRET_ACCESS_KEY"
+                                                : "AWS_SESSION_TOKEN");
+        return NGX_ERROR;
+    }
 
     if (access_key[0] == '\0' || secret_key[0] == '\0') {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -84,7 +93,14 @@ ngx_tecken_getenv(const char *name, u_char *saved, size_t size)
 
     value = getenv(name);
 
-    if (value && ngx_strlen(value) < size) {
+    if (value) {
+
+        /* a part of a key would be refused by S3 only, and much later */
+
+        if (ngx_strlen(value) >= size) {
+            return NULL;
+        }
+
         ngx_cpystrn(saved, (u_char *) value, size);
     }
 
@@ -185,9 +201,13 @@ ngx_tecken_credentials_read(ngx_tecken_credentials_t *cr, ngx_uint_t level,
         return NGX_ERROR;
     }
 
-    /* bad or good, the same text is not parsed twice */
+    /*
+     * Bad or good, the same text is not parsed twice; but a file that has
+     * just been written may be written again within the second.
+     */
 
-    cr->mtime = ngx_file_mtime(&fi);
+    cr->mtime = (ngx_file_mtime(&fi) < ngx_time() - 1) ? ngx_file_mtime(&fi)
+                                                       : (time_t) -1;
     cr->size = ngx_file_size(&fi);
     cr->uniq = ngx_file_uniq(&fi);
 

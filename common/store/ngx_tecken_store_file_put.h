@@ -47,7 +47,6 @@ typedef struct {
     u_char                       *path;       /* of the object */
     u_char                       *name;       /* its last component */
     u_char                       *below;      /* where the root in it ends */
-    ngx_uint_t                    public;
 
     u_char                        md5[16];
     u_char                        sha256[32];

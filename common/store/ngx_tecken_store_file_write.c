@@ -18,6 +18,10 @@
 #define NGX_TECKEN_FILE_STALE        3600      /* s */
 #define NGX_TECKEN_FILE_STALE_MAX    1000      /* entries looked at */
 
+/* crashes are nobody else's; nginx as a daemon has no umask */
+#define NGX_TECKEN_FILE_DIR_MODE     0750
+#define NGX_TECKEN_FILE_MODE         0640
+
 
 static ngx_int_t ngx_tecken_file_put_open(ngx_tecken_file_put_t *put);
 static ngx_fd_t ngx_tecken_file_put_dir(ngx_tecken_file_put_t *put);
@@ -175,10 +179,7 @@ static ngx_int_t
 ngx_tecken_file_put_mkdirs(ngx_tecken_file_put_t *put)
 {
     u_char     *p;
-    mode_t      mode;
     ngx_err_t   err;
-
-    mode = put->public ? 0755 : 0750;
 
     /* never the root: it may be a disk that is not mounted */
 
@@ -189,7 +190,8 @@ ngx_tecken_file_put_mkdirs(ngx_tecken_file_put_t *put)
         }
 
         *p = '\0';
-        err = (mkdir((char *) put->path, mode) == -1) ? ngx_errno : 0;
+        err = (mkdir((char *) put->path, NGX_TECKEN_FILE_DIR_MODE) == -1)
+              ? ngx_errno : 0;
         *p = '/';
 
         if (err == NGX_EEXIST) {
@@ -308,7 +310,7 @@ ngx_tecken_file_put_temp(ngx_tecken_file_put_t *put, u_char *name)
 
         fd = openat(put->dir, (char *) name,
                     O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC,
-                    put->public ? 0644 : 0640);
+                    NGX_TECKEN_FILE_MODE);
 
         if (fd != NGX_INVALID_FILE) {
             return fd;

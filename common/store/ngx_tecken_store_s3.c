@@ -25,8 +25,6 @@ static ngx_tecken_s3_call_t *ngx_tecken_s3_key_call(
 static ngx_int_t ngx_tecken_s3_ok(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_get_answer(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_put_answer(ngx_tecken_s3_call_t *call);
-static ngx_int_t ngx_tecken_s3_body(ngx_tecken_transfer_t *t, u_char *data,
-    size_t len);
 static ngx_int_t ngx_tecken_s3_sink(ngx_tecken_transfer_t *t, u_char *data,
     size_t len);
 static ssize_t ngx_tecken_s3_source(ngx_tecken_transfer_t *t, u_char *buf,
@@ -124,14 +122,9 @@ ngx_tecken_s3_check(ngx_tecken_store_op_t *op)
         return NGX_ERROR;
     }
 
-    call->path.len = call->s3->path.len + 1;
-    call->path.data = ngx_pnalloc(op->pool, call->path.len);
-    if (call->path.data == NULL) {
+    if (ngx_tecken_s3_bucket(call) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    *ngx_cpymem(call->path.data, call->s3->path.data, call->s3->path.len)
-        = '/';
 
     call->answer = ngx_tecken_s3_ok;
     call->whole = 1;
@@ -143,6 +136,7 @@ ngx_tecken_s3_check(ngx_tecken_store_op_t *op)
 static ngx_tecken_s3_call_t *
 ngx_tecken_s3_key_call(ngx_tecken_store_op_t *op, const char *method)
 {
+    size_t                 len;
     ngx_tecken_s3_call_t  *call;
 
     call = ngx_tecken_s3_call(op, method);
@@ -150,9 +144,9 @@ ngx_tecken_s3_key_call(ngx_tecken_store_op_t *op, const char *method)
         return NULL;
     }
 
-    if (op->key.len == 0
-        || op->storage->prefix.len + 1 + op->key.len > NGX_TECKEN_S3_MAX_KEY)
-    {
+    len = ngx_tecken_s3_base(op->storage) + op->key.len;
+
+    if (op->key.len == 0 || len > NGX_TECKEN_S3_MAX_KEY) {
         (void) ngx_tecken_s3_error(call, "a key has 1 to %d bytes",
                                    NGX_TECKEN_S3_MAX_KEY);
         return NULL;
@@ -217,9 +211,7 @@ ngx_tecken_s3_put_answer(ngx_tecken_s3_call_t *call)
 }
 
 
-/* the start of an error's text is kept for its code */
-
-static ngx_int_t
+ngx_int_t
 ngx_tecken_s3_body(ngx_tecken_transfer_t *t, u_char *data, size_t len)
 {
     ngx_tecken_s3_call_t *call = t->data;
@@ -257,10 +249,13 @@ ngx_tecken_s3_sink(ngx_tecken_transfer_t *t, u_char *data, size_t len)
         return ngx_tecken_s3_body(t, data, len);
     }
 
-    if (call->received && t->status != 206) {
+    if (call->resumed
+        && (t->status != 206 || !call->rest || call->changed))
+    {
         (void) ngx_cpystrn((u_char *) t->error,
                            (u_char *) "the rest of the object was asked for, "
-                                      "all of it came", CURL_ERROR_SIZE);
+                                      "something else came", CURL_ERROR_SIZE);
+        op->rc = NGX_ABORT;
         return NGX_ERROR;
     }
 

@@ -21,7 +21,9 @@
 typedef struct {
     ngx_str_t                   scheme;          /* "https://" */
     ngx_str_t                   host;            /* as in the Host header */
-    ngx_str_t                   path;            /* "/bucket" encoded, or "" */
+    ngx_str_t                   path;            /* "/bucket/more" encoded */
+    size_t                      bucket;          /* length of "/bucket" */
+    ngx_str_t                   more;            /* not encoded, or "" */
     ngx_str_t                   name;            /* the host to resolve */
     in_port_t                   port;
 
@@ -86,6 +88,9 @@ struct ngx_tecken_s3_call_s {
     unsigned                    skew_tried:1;
     unsigned                    whole:1;         /* timeout bounds it all */
     unsigned                    kms:1;           /* an ETag is no MD5 */
+    unsigned                    resumed:1;       /* the rest is asked for */
+    unsigned                    rest:1;          /* it begins there */
+    unsigned                    changed:1;       /* of another object */
 };
 
 
@@ -94,6 +99,9 @@ char *ngx_tecken_s3_option(ngx_conf_t *cf, ngx_tecken_storage_t *st,
 char *ngx_tecken_s3_conf(ngx_conf_t *cf, ngx_tecken_storage_t *st);
 ngx_int_t ngx_tecken_s3_init(ngx_conf_t *cf, ngx_tecken_storage_t *st);
 
+/* the length of what precedes a key in the bucket: "more/prefix/" */
+size_t ngx_tecken_s3_base(ngx_tecken_storage_t *st);
+
 /* prefix and key, encoded, below s3->path; from pool, NUL-terminated */
 ngx_int_t ngx_tecken_s3_path(ngx_tecken_storage_t *st, ngx_pool_t *pool,
     ngx_str_t *key, ngx_str_t *path);
@@ -101,6 +109,7 @@ ngx_int_t ngx_tecken_s3_path(ngx_tecken_storage_t *st, ngx_pool_t *pool,
 /* a call with what all operations need; then ngx_tecken_s3_call_start() */
 ngx_tecken_s3_call_t *ngx_tecken_s3_call(ngx_tecken_store_op_t *op,
     const char *method);
+ngx_int_t ngx_tecken_s3_bucket(ngx_tecken_s3_call_t *call);
 ngx_int_t ngx_tecken_s3_call_start(ngx_tecken_s3_call_t *call);
 
 /* from call->answer: another request of the same operation */
@@ -109,6 +118,10 @@ ngx_int_t ngx_tecken_s3_call_next(ngx_tecken_s3_call_t *call);
 /* op->error; returns NGX_ERROR */
 ngx_int_t ngx_tecken_s3_error(ngx_tecken_s3_call_t *call, const char *fmt,
     ...);
+
+/* a transfer's body: keeps the start of an error's text, for its code */
+ngx_int_t ngx_tecken_s3_body(ngx_tecken_transfer_t *t, u_char *data,
+    size_t len);
 
 ngx_int_t ngx_tecken_s3_list(ngx_tecken_store_op_t *op);
 

@@ -14,6 +14,8 @@
 #define NGX_TECKEN_S3_BACKOFF      100        /* ms, doubled each time */
 #define NGX_TECKEN_S3_MAX_BACKOFF  5000
 #define NGX_TECKEN_S3_SKEW         300        /* s, less is no reason */
+#define NGX_TECKEN_S3_ERROR_PATH   1024
+#define NGX_TECKEN_S3_HEADER_SIZE  8192       /* a session token, mostly */
 
 
 static ngx_int_t ngx_tecken_s3_attempt(ngx_tecken_s3_call_t *call);
@@ -26,6 +28,8 @@ static ngx_int_t ngx_tecken_s3_header_add(ngx_tecken_s3_call_t *call,
 static ngx_int_t ngx_tecken_s3_sign(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_header(ngx_tecken_transfer_t *t,
     ngx_str_t *name, ngx_str_t *value);
+static ngx_uint_t ngx_tecken_s3_range(ngx_tecken_s3_call_t *call,
+    ngx_str_t *value);
 static ngx_int_t ngx_tecken_s3_copy(ngx_tecken_s3_call_t *call,
     ngx_str_t *dst, ngx_str_t *value);
 static void ngx_tecken_s3_done(ngx_tecken_transfer_t *t);
@@ -59,6 +63,24 @@ ngx_tecken_s3_call(ngx_tecken_store_op_t *op, const char *method)
     op->ctx = call;
 
     return call;
+}
+
+
+/* requests of the bucket itself */
+
+ngx_int_t
+ngx_tecken_s3_bucket(ngx_tecken_s3_call_t *call)
+{
+    call->path.len = call->s3->bucket + 1;
+    call->path.data = ngx_pnalloc(call->op->pool, call->path.len);
+
+    if (call->path.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    *ngx_cpymem(call->path.data, call->s3->path.data, call->s3->bucket) = '/';
+
+    return NGX_OK;
 }
 
 
@@ -267,12 +289,16 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     t->head = 0;
     t->progress = 0;
     t->paused = 0;
+    t->curl_error[0] = '\0';
     t->error[0] = '\0';
 
     call->date = 0;
     call->body.len = 0;
     call->given = 0;
     call->page = 0;
+    call->resumed = (call->received != 0);
+    call->rest = 0;
+    call->changed = 0;
 
     if (t->upload < 0 && call->received == 0) {
         ngx_memzero(&call->op->object, sizeof(ngx_tecken_object_t));
@@ -284,7 +310,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     if (ngx_tecken_s3_headers(call) != NGX_OK) {
         curl_slist_free_all(t->headers);
         t->headers = NULL;
-        return ngx_tecken_s3_error(call, "out of memory");
+        return NGX_ERROR;
     }
 
     rc = ngx_tecken_transfer_start(t);
@@ -306,7 +332,7 @@ ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call)
 
     op = call->op;
 
-    if (call->received) {
+    if (call->resumed) {
 
         /* the rest of the same object, or nothing */
 
@@ -380,23 +406,31 @@ ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call)
 static ngx_int_t
 ngx_tecken_s3_header_add(ngx_tecken_s3_call_t *call, const char *fmt, ...)
 {
-    u_char             *p, line[NGX_TECKEN_S3_ERROR_SIZE];
+    u_char             *p, *last, line[NGX_TECKEN_S3_HEADER_SIZE];
     va_list             args;
     struct curl_slist  *list;
 
-    va_start(args, fmt);
-    p = ngx_vslprintf(line, line + sizeof(line) - 1, fmt, args);
-    va_end(args);
+    last = line + sizeof(line) - 1;
 
-    if (p == line + sizeof(line) - 1) {
-        return NGX_ERROR;
-    }
+    va_start(args, fmt);
+    p = ngx_vslprintf(line, last, fmt, args);
+    va_end(args);
 
     *p = '\0';
 
+    /* what has a line's end in it would be two headers */
+
+    if (p == last || strpbrk((char *) line, CRLF)
+        || ngx_strlen(line) != (size_t) (p - line))
+    {
+        return ngx_tecken_s3_error(call, "header \"%*s\" is too long or has a "
+                                   "line's end in it",
+                                   strcspn((char *) line, ":"), line);
+    }
+
     list = curl_slist_append(call->transfer.headers, (char *) line);
     if (list == NULL) {
-        return NGX_ERROR;
+        return ngx_tecken_s3_error(call, "out of memory");
     }
 
     call->transfer.headers = list;
@@ -473,7 +507,7 @@ ngx_tecken_s3_sign(ngx_tecken_s3_call_t *call)
 
     len = tk_sigv4_sign(&s, &cr->signing, date, auth, sizeof(auth));
     if (len < 0) {
-        return NGX_ERROR;
+        return ngx_tecken_s3_error(call, "the signature is too long");
     }
 
     if (ngx_tecken_s3_header_add(call, "x-amz-date: %*s",
@@ -530,7 +564,19 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
         return NGX_OK;
     }
 
-    if (call->received) {
+    if (call->resumed) {
+
+        /* not all servers know If-Match, some start elsewhere */
+
+        if (ngx_tecken_s3_is("etag")) {
+            call->changed = (value->len != o->etag.len
+                             || ngx_memcmp(value->data, o->etag.data,
+                                           value->len) != 0);
+
+        } else if (ngx_tecken_s3_is("content-range")) {
+            call->rest = ngx_tecken_s3_range(call, value);
+        }
+
         return NGX_OK;
     }
 
@@ -561,6 +607,30 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
     }
 
     return NGX_OK;
+}
+
+
+/* "bytes 100-999/1000" begins at what was asked for */
+
+static ngx_uint_t
+ngx_tecken_s3_range(ngx_tecken_s3_call_t *call, ngx_str_t *value)
+{
+    size_t   len;
+    u_char  *dash;
+
+    len = sizeof("bytes ") - 1;
+
+    if (value->len < len
+        || ngx_strncasecmp(value->data, (u_char *) "bytes ", len) != 0)
+    {
+        return 0;
+    }
+
+    dash = ngx_strlchr(value->data + len, value->data + value->len, '-');
+
+    return (dash != NULL
+            && ngx_atoof(value->data + len, dash - value->data - len)
+               == call->received);
 }
 
 
@@ -641,7 +711,9 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
                                        "bucket");
         }
 
-        return NGX_DECLINED;
+        if (t->upload < 0) {
+            return NGX_DECLINED;
+        }
     }
 
     if (status == 403) {
@@ -675,7 +747,10 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
 static ngx_int_t
 ngx_tecken_s3_skewed(ngx_tecken_s3_call_t *call)
 {
-    time_t  skew;
+    time_t                  skew;
+    ngx_tecken_store_op_t  *op;
+
+    op = call->op;
 
     if (call->s3->credentials == NULL || call->skew_tried
         || call->date <= 0)
@@ -691,12 +766,18 @@ ngx_tecken_s3_skewed(ngx_tecken_s3_call_t *call)
 
     call->skew_tried = 1;
 
-    ngx_log_error(NGX_LOG_WARN, call->op->log, 0,
+    ngx_log_error(NGX_LOG_WARN, op->log, 0,
                   "storage \"%V\": its clock is %T s ahead of this host's, "
                   "requests are signed with its time",
-                  &call->op->storage->name, skew);
+                  &op->storage->name, skew);
 
     call->s3->skew = skew;
+
+    if (call->transfer.sent
+        && (op->rewind == NULL || op->rewind(op) != NGX_OK))
+    {
+        return NGX_DECLINED;
+    }
 
     return NGX_OK;
 }
@@ -770,6 +851,7 @@ ngx_tecken_s3_finish(ngx_tecken_s3_call_t *call, ngx_int_t rc)
 ngx_int_t
 ngx_tecken_s3_error(ngx_tecken_s3_call_t *call, const char *fmt, ...)
 {
+    size_t                  len;
     u_char                 *p, *last;
     va_list                 args;
     ngx_tecken_store_op_t  *op;
@@ -787,8 +869,13 @@ ngx_tecken_s3_error(ngx_tecken_s3_call_t *call, const char *fmt, ...)
 
     last = op->error.data + NGX_TECKEN_S3_ERROR_SIZE;
 
-    p = ngx_slprintf(op->error.data, last, "%s %V%V%V: ", call->method,
-                     &call->s3->scheme, &call->s3->host, &call->path);
+    /* a long key must not push the reason out */
+
+    len = ngx_min(call->path.len, NGX_TECKEN_S3_ERROR_PATH);
+
+    p = ngx_slprintf(op->error.data, last, "%s %V%V%*s%s: ", call->method,
+                     &call->s3->scheme, &call->s3->host, len, call->path.data,
+                     len < call->path.len ? "..." : "");
 
     va_start(args, fmt);
     p = ngx_vslprintf(p, last, fmt, args);

@@ -424,9 +424,19 @@ ngx_tecken_s3_parse_url(ngx_conf_t *cf, ngx_tecken_storage_t *st)
     s3->host.data = p;
     s3->host.len = end - p;
 
+    if (ngx_strlchr(p, last, '@')) {
+
+        /* "https://key:secret@host/": not to be repeated in a log */
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid URL of storage \"%V\", credentials are "
+                           "given by \"credentials\" or \"access_key\" and "
+                           "\"secret_key\"", &st->name);
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_strlchr(p, last, '?') || ngx_strlchr(p, last, '#')
-        || ngx_strlchr(p, last, '@') || ngx_strlchr(p, last, '%')
-        || s3->host.len == 0)
+        || ngx_strlchr(p, last, '%') || s3->host.len == 0)
     {
         goto invalid;
     }
@@ -522,6 +532,23 @@ ngx_tecken_s3_parse_url(ngx_conf_t *cf, ngx_tecken_storage_t *st)
     }
 
     s3->path.len = tk_uri_encode(s3->path.data, p, last - p, TK_URI_SLASH);
+
+    /* what follows the bucket is the beginning of all keys */
+
+    if (!s3->virtual && p < last) {
+        end = ngx_strlchr(p + 1, last, '/');
+        if (end == NULL) {
+            end = last;
+        }
+
+        s3->bucket = tk_uri_encode(NULL, p, end - p, TK_URI_SLASH);
+        p = end;
+    }
+
+    if (p < last) {
+        s3->more.data = p + 1;
+        s3->more.len = last - p - 1;
+    }
 
     if (s3->region.len == 0) {
         ngx_tecken_s3_guess_region(s3);

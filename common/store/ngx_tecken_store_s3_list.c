@@ -41,6 +41,7 @@ typedef struct {
     ngx_uint_t               failed;
     unsigned                 inside:1;       /* <Contents> */
     unsigned                 truncated:1;
+    unsigned                 encoded:1;      /* encoding-type=url */
     size_t                   len;
     u_char                   text[NGX_TECKEN_S3_LIST_TEXT];
 } ngx_tecken_s3_list_t;
@@ -57,8 +58,11 @@ static void XMLCALL ngx_tecken_s3_list_start(void *data, const XML_Char *name,
 static void XMLCALL ngx_tecken_s3_list_end(void *data, const XML_Char *name);
 static void XMLCALL ngx_tecken_s3_list_chars(void *data, const XML_Char *s,
     int len);
-static ngx_int_t ngx_tecken_s3_list_decode(ngx_tecken_s3_list_t *list,
+static ngx_int_t ngx_tecken_s3_list_text(ngx_tecken_s3_list_t *list,
     ngx_str_t *dst);
+static ngx_int_t ngx_tecken_s3_list_give(ngx_tecken_s3_list_t *list,
+    ngx_tecken_s3_entry_t *e);
+static ngx_int_t ngx_tecken_s3_list_strip(ngx_str_t *key, ngx_str_t *dir);
 static time_t ngx_tecken_s3_list_time(u_char *p, size_t len);
 
 
@@ -93,16 +97,9 @@ ngx_tecken_s3_list(ngx_tecken_store_op_t *op)
     call->answer = ngx_tecken_s3_list_answer;
     call->transfer.body = ngx_tecken_s3_list_body;
 
-    call->path.len = call->s3->path.len + 1;
-    call->path.data = ngx_pnalloc(op->pool, call->path.len);
-    if (call->path.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    *ngx_cpymem(call->path.data, call->s3->path.data, call->s3->path.len)
-        = '/';
-
-    if (ngx_tecken_s3_list_query(list) != NGX_OK) {
+    if (ngx_tecken_s3_bucket(call) != NGX_OK
+        || ngx_tecken_s3_list_query(list) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -114,18 +111,19 @@ static ngx_int_t
 ngx_tecken_s3_list_query(ngx_tecken_s3_list_t *list)
 {
     u_char                  *p;
-    ngx_str_t               *prefix;
+    ngx_str_t               *more, *prefix;
     ngx_tecken_s3_call_t    *call;
     ngx_tecken_store_op_t   *op;
 
     call = list->call;
     op = call->op;
+    more = &call->s3->more;
     prefix = &op->storage->prefix;
 
     p = ngx_pnalloc(op->pool, sizeof("continuation-token=&encoding-type=url"
-                                     "&list-type=2&prefix=%2F")
-                              + 3 * (list->token.len + prefix->len
-                                     + op->key.len));
+                                     "&list-type=2&prefix=%2F%2F")
+                              + 3 * (list->token.len + more->len
+                                     + prefix->len + op->key.len));
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -139,6 +137,11 @@ ngx_tecken_s3_list_query(ngx_tecken_s3_list_t *list)
     }
 
     p = ngx_cpymem(p, "encoding-type=url&list-type=2&prefix=", 37);
+
+    if (more->len) {
+        p += tk_uri_encode(p, more->data, more->len, 0);
+        p = ngx_cpymem(p, "%2F", 3);
+    }
 
     if (prefix->len) {
         p += tk_uri_encode(p, prefix->data, prefix->len, 0);
@@ -179,6 +182,7 @@ ngx_tecken_s3_list_reset(ngx_tecken_s3_list_t *list)
     list->parser = NULL;
     list->inside = 0;
     list->truncated = 0;
+    list->encoded = 0;
     list->failed = 0;
     list->len = 0;
     list->token.len = 0;
@@ -219,7 +223,7 @@ ngx_tecken_s3_list_body(ngx_tecken_transfer_t *t, u_char *data, size_t len)
     list = call->data;
 
     if (t->status / 100 != 2) {
-        return NGX_OK;
+        return ngx_tecken_s3_body(t, data, len);
     }
 
     if (call->page == 0) {
@@ -266,7 +270,7 @@ ngx_tecken_s3_list_answer(ngx_tecken_s3_call_t *call)
 
     for (i = 0; i < list->entries.nelts; i++) {
 
-        rc = op->entry(op, &e[i].key, e[i].size, e[i].mtime);
+        rc = ngx_tecken_s3_list_give(list, &e[i]);
 
         if (rc != NGX_OK) {
             return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
@@ -339,7 +343,7 @@ ngx_tecken_s3_list_end(void *data, const XML_Char *name)
 
     } else if (list->inside && ngx_strcmp(name, "Key") == 0) {
 
-        if (ngx_tecken_s3_list_decode(list, &list->entry.key) != NGX_OK) {
+        if (ngx_tecken_s3_list_text(list, &list->entry.key) != NGX_OK) {
             list->failed = 1;
         }
 
@@ -355,18 +359,36 @@ ngx_tecken_s3_list_end(void *data, const XML_Char *name)
 
     } else if (!list->inside && ngx_strcmp(name, "NextContinuationToken") == 0)
     {
-        list->token.len = list->len;
-        list->token.data = ngx_pnalloc(list->pool, list->len);
-
-        if (list->token.data == NULL) {
+        if (ngx_tecken_s3_list_text(list, &list->token) != NGX_OK) {
             list->failed = 1;
-            return;
         }
 
-        ngx_memcpy(list->token.data, list->text, list->len);
+    } else if (!list->inside && ngx_strcmp(name, "EncodingType") == 0) {
+
+        /* a server that does not know it sends keys as they are */
+
+        list->encoded = (list->len == 3
+                         && ngx_strncmp(list->text, "url", 3) == 0);
     }
 
     list->len = 0;
+}
+
+
+static ngx_int_t
+ngx_tecken_s3_list_text(ngx_tecken_s3_list_t *list, ngx_str_t *dst)
+{
+    /* an empty string is there, too */
+
+    dst->data = ngx_pnalloc(list->pool, list->len + 1);
+    if (dst->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(dst->data, list->text, list->len);
+    dst->len = list->len;
+
+    return NGX_OK;
 }
 
 
@@ -385,32 +407,48 @@ ngx_tecken_s3_list_chars(void *data, const XML_Char *s, int len)
 }
 
 
-/* encoding-type=url; the storage's prefix is not the caller's */
+/* gives an entry's key out: decoded, without what all of them begin with */
 
 static ngx_int_t
-ngx_tecken_s3_list_decode(ngx_tecken_s3_list_t *list, ngx_str_t *dst)
+ngx_tecken_s3_list_give(ngx_tecken_s3_list_t *list, ngx_tecken_s3_entry_t *e)
 {
-    size_t      len, skip;
-    ngx_str_t  *prefix;
+    ngx_str_t              *key;
+    ngx_tecken_store_op_t  *op;
 
-    prefix = &list->call->op->storage->prefix;
+    op = list->call->op;
+    key = &e->key;
 
-    len = tk_uri_decode(list->text, list->text, list->len, TK_URI_PLUS);
-    skip = prefix->len ? prefix->len + 1 : 0;
+    if (list->encoded) {
+        key->len = tk_uri_decode(key->data, key->data, key->len, TK_URI_PLUS);
+    }
 
-    if (len < skip
-        || ngx_memcmp(list->text, prefix->data, prefix->len) != 0)
+    if (ngx_tecken_s3_list_strip(key, &list->call->s3->more) != NGX_OK
+        || ngx_tecken_s3_list_strip(key, &op->storage->prefix) != NGX_OK)
+    {
+        return ngx_tecken_s3_error(list->call, "the list of objects has one "
+                                   "that was not asked for");
+    }
+
+    return op->entry(op, key, e->size, e->mtime);
+}
+
+
+static ngx_int_t
+ngx_tecken_s3_list_strip(ngx_str_t *key, ngx_str_t *dir)
+{
+    if (dir->len == 0) {
+        return NGX_OK;
+    }
+
+    if (key->len <= dir->len
+        || ngx_memcmp(key->data, dir->data, dir->len) != 0
+        || key->data[dir->len] != '/')
     {
         return NGX_ERROR;
     }
 
-    dst->len = len - skip;
-    dst->data = ngx_pnalloc(list->pool, dst->len + 1);
-    if (dst->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(dst->data, list->text + skip, dst->len);
+    key->data += dir->len + 1;
+    key->len -= dir->len + 1;
 
     return NGX_OK;
 }

@@ -18,6 +18,16 @@ static u_char *ngx_tecken_store_copy_key(ngx_tecken_storage_t *st, u_char *p,
     ngx_str_t *key);
 
 
+size_t
+ngx_tecken_s3_base(ngx_tecken_storage_t *st)
+{
+    ngx_tecken_s3_t *s3 = st->conf;
+
+    return (s3->more.len ? s3->more.len + 1 : 0)
+           + (st->prefix.len ? st->prefix.len + 1 : 0);
+}
+
+
 ngx_int_t
 ngx_tecken_s3_path(ngx_tecken_storage_t *st, ngx_pool_t *pool, ngx_str_t *key,
     ngx_str_t *path)

@@ -52,10 +52,6 @@ subtest 'the order of load_module' => sub {
     like(TeckenTest::Nginx->refuses,
          qr/module "ngx_tecken_download_module" is already loaded/,
          'download twice');
-
-    my $symbols = TeckenTest::Process::slurp($download);
-    like $symbols, qr/ngx_tecken_abi_\d+/,
-         'a module of another version would miss a symbol';
 };
 
 
@@ -85,7 +81,7 @@ subtest 'a zone of another size' => sub {
     is scalar(grep { $_->{status} != 302 } @answers), 0, 'right answers';
     is $proxy->count, $before + 11, 'asked again';
 
-    $nginx->reload(downloads(text => 1, bad => $options, zone => '256k'));
+    $nginx->reload(downloads(text => 1, bad => $options, zone => '1m'));
     is $nginx->get($keys[0])->{status}, 302, 'small';
 
     settled($nginx);
@@ -119,11 +115,6 @@ subtest 'storages that come and go' => sub {
     $nginx->reload(downloads(text => 1, bad => $options));
     is $nginx->get($old)->{status}, 302, 'back';
     is $nginx->get($new)->{status}, 404, 'gone';
-
-    # another URL below the same name is another storage
-    $nginx->reload(downloads(text => 1, bad => $options, bad_url =>
-                   'http://127.0.0.1:$TEST_NGINX_PROXY_PORT/public/sub'))
-        if 0;
 
     settled($nginx);
     quiet($nginx);

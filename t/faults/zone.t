@@ -58,7 +58,7 @@ subtest 'more keys than the zone has room for' => sub {
 
 
 subtest 'more lookups than the zone has room for' => sub {
-    my $nginx = downloads(bad => $options, zone => '256k', workers => 1,
+    my $nginx = downloads(bad => $options, zone => '1m', workers => 1,
                           connections => 8192);
 
     $proxy->mode('hold');

@@ -28,6 +28,7 @@
  *     fail=N    the source or the sink fails after N bytes
  *     cancel=N  the operation is destroyed after N bytes
  *     once      there is no rewind
+ *     drop      what the sink gets is counted only: X-Bytes
  *
  * The answer is 200, 404 (NGX_DECLINED), 503 (NGX_BUSY) or 502 (NGX_ERROR,
  * its body says why), with all that is known in headers X-.
@@ -67,6 +68,7 @@ typedef struct {
     ngx_uint_t                  rewinds;
     unsigned                    list:1;
     unsigned                    cancelled:1;
+    unsigned                    drop:1;
 } ngx_tecken_probe_store_ctx_t;
 
 
@@ -275,6 +277,8 @@ ngx_tecken_probe_store_call(ngx_http_request_t *r,
     op->sink = ngx_tecken_probe_store_sink;
     op->source = ngx_tecken_probe_store_source;
     op->entry = ngx_tecken_probe_store_entry;
+
+    ctx->drop = ngx_tecken_probe_store_arg(r, "drop", &arg);
 
     if (!ngx_tecken_probe_store_arg(r, "once", &arg)) {
         op->rewind = ngx_tecken_probe_store_rewind;
@@ -501,6 +505,14 @@ ngx_tecken_probe_store_source(ngx_tecken_store_op_t *op, u_char *buf,
         left = ngx_min(left, ctx->next - ctx->bytes);
     }
 
+    if (ctx->fail >= 0) {
+        left = ngx_min(left, ctx->fail - ctx->bytes);
+    }
+
+    if (ctx->cancel >= 0) {
+        left = ngx_min(left, ctx->cancel - ctx->bytes);
+    }
+
     n = ngx_min((off_t) size, left);
 
     if (ngx_buf_in_memory(b)) {
@@ -548,7 +560,8 @@ ngx_tecken_probe_store_sink(ngx_tecken_store_op_t *op, u_char *data,
     ctx->calls++;
     ctx->bytes += len;
 
-    if (ngx_tecken_probe_store_append(ctx, data, len) != NGX_OK) {
+    if (!ctx->drop && ngx_tecken_probe_store_append(ctx, data, len) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -690,6 +703,10 @@ ngx_tecken_probe_store_finish(ngx_tecken_probe_store_ctx_t *ctx)
 
     r = ctx->request;
 
+    if (ctx->event.timer_set) {
+        ngx_del_timer(&ctx->event);
+    }
+
     if (ctx->cancelled) {
         ngx_tecken_store_op_destroy(ctx->op);
         ctx->op = NULL;
@@ -754,6 +771,10 @@ ngx_tecken_probe_store_answer(ngx_tecken_probe_store_ctx_t *ctx,
 
     if (rc == NGX_OK) {
         rc = ngx_tecken_probe_store_number(r, "X-Rewinds", ctx->rewinds);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_tecken_probe_store_number(r, "X-Bytes", ctx->bytes);
     }
 
     if (rc == NGX_OK && ctx->rc == NGX_OK) {
