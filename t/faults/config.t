@@ -52,6 +52,20 @@ subtest 'the order of load_module' => sub {
     like(TeckenTest::Nginx->refuses,
          qr/module "ngx_tecken_download_module" is already loaded/,
          'download twice');
+
+    # a module of another version names another symbol
+    my $text = TeckenTest::Process::slurp($download);
+    ok $text =~ s/(?<=ngx_tecken_abi_)\d+/x/a, 'the guard'
+        or return;
+
+    my $dir = TeckenTest::Process::temp_dir('tecken-abi');
+    TeckenTest::Process::write_file("$dir/ngx_tecken_download_module.so",
+                                    $text);
+    $ENV{TEST_NGINX_LOAD_MODULES} =
+        "$common $dir/ngx_tecken_download_module.so";
+    like(TeckenTest::Nginx->refuses,
+         qr/undefined symbol: ngx_tecken_abi_x/, 'another version');
+    TeckenTest::Process::remove_tree($dir);
 };
 
 
