@@ -18,6 +18,7 @@ static void ngx_tecken_transfer_options(ngx_tecken_transfer_t *t);
 static void ngx_tecken_transfer_release(ngx_tecken_transfer_t *t);
 static size_t ngx_tecken_transfer_header(char *line, size_t size, size_t n,
     void *data);
+static void ngx_tecken_transfer_answered(ngx_tecken_transfer_t *t);
 static size_t ngx_tecken_transfer_body(char *buf, size_t size, size_t n,
     void *data);
 static size_t ngx_tecken_transfer_read(char *buf, size_t size, size_t n,
@@ -171,8 +172,17 @@ ngx_tecken_transfer_finish(ngx_tecken_transfer_t *t, CURLcode code)
 
     t->status = (ngx_uint_t) status;
 
-    if (code == CURLE_OK) {
+    if (code == CURLE_OK && t->answered) {
         t->rc = NGX_OK;
+
+    } else if (code == CURLE_OK) {
+
+        /* to libcurl, a connection that closes amid the header ends it */
+
+        t->rc = NGX_ERROR;
+        ngx_cpystrn((u_char *) t->error,
+                    (u_char *) "the answer ends within its header",
+                    CURL_ERROR_SIZE);
 
     } else {
         t->rc = NGX_ERROR;
@@ -339,6 +349,17 @@ ngx_tecken_transfer_header(char *line, size_t size, size_t n, void *data)
     p = (u_char *) line;
     last = p + n;
 
+    if (n && (p[0] == CR || p[0] == LF)) {
+        ngx_tecken_transfer_answered(t);
+        return n;
+    }
+
+    if (n > 5 && ngx_strncmp(p, "HTTP/", 5) == 0) {
+
+        /* the one before was 100 */
+        t->answered = 0;
+    }
+
     colon = ngx_strlchr(p, last, ':');
 
     if (colon == NULL || t->header == NULL) {
@@ -362,6 +383,31 @@ ngx_tecken_transfer_header(char *line, size_t size, size_t n, void *data)
     value.len = last - p;
 
     return (t->header(t, &name, &value) == NGX_OK) ? n : 0;
+}
+
+
+static void
+ngx_tecken_transfer_answered(ngx_tecken_transfer_t *t)
+{
+    long  status;
+
+    t->answered = 1;
+
+    if (t->upload < 0 || !t->paused) {
+        return;
+    }
+
+    /*
+     * An error answers the upload, but libcurl 7.88 does not end one that is
+     * paused; it reads no more from its source.
+     */
+
+    status = 0;
+    (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+
+    if (status >= 300) {
+        ngx_tecken_transfer_resume(t);
+    }
 }
 
 

@@ -83,6 +83,7 @@ struct ngx_tecken_transfer_s {
     ngx_event_t                      timer;
     ngx_event_t                      resumer;
     size_t                           header_size;
+    unsigned                         answered:1;   /* its header is whole */
     unsigned                         progress:1;
     unsigned                         paused:1;
     unsigned                         waiting:1;    /* in the queue */
