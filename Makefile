@@ -19,9 +19,11 @@ all: build
 include mk/deps.mk
 include mk/nginx.mk
 include mk/run.mk
+include mk/install.mk
 include t/unit.mk
 include mk/test.mk
 include mk/check.mk
+include mk/versions.mk
 
 
 clean:
