@@ -152,15 +152,16 @@ ngx_module_t  ngx_tecken_download_module = {
 };
 
 
-/* another version of the common module does not load with this one */
-static const ngx_uint_t  *ngx_tecken_download_abi = &NGX_TECKEN_ABI;
+/*
+ * Another version of the common module does not load with this one.  Not
+ * static: the compiler would drop it, and the symbol it needs.
+ */
+const ngx_uint_t  *ngx_tecken_download_abi = &NGX_TECKEN_ABI;
 
 
 static ngx_int_t
 ngx_tecken_download_preconfiguration(ngx_conf_t *cf)
 {
-    (void) ngx_tecken_download_abi;
-
     return ngx_tecken_download_add_variables(cf);
 }
 

@@ -126,6 +126,7 @@ static ngx_int_t
 ngx_tecken_s3_resolve(ngx_tecken_s3_call_t *call)
 {
     ngx_str_t             *name;
+    ngx_msec_int_t         left;
     ngx_resolver_ctx_t    *ctx, temp;
     ngx_tecken_storage_t  *st;
 
@@ -143,7 +144,10 @@ ngx_tecken_s3_resolve(ngx_tecken_s3_call_t *call)
     ctx->name = *name;
     ctx->handler = ngx_tecken_s3_resolved;
     ctx->data = call;
-    ctx->timeout = st->resolver_timeout;
+
+    left = (ngx_msec_int_t) (call->ends - ngx_current_msec);
+    ctx->timeout = ngx_min(st->resolver_timeout,
+                           (ngx_msec_t) ngx_max(left, 1));
 
     call->resolving = ctx;
     call->op->rc = NGX_AGAIN;
@@ -264,6 +268,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
 
     t->method = call->method;
     t->ca_file = s3->ca.len ? (char *) s3->ca.data : NULL;
+    t->share = &s3->share;
     t->log = call->op->log;
     t->data = call;
     t->header = ngx_tecken_s3_header;
@@ -281,7 +286,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     t->timed_out = 0;
     t->sent = 0;
     t->header_size = 0;
-    t->head = 0;
+    t->answered = 0;
     t->progress = 0;
     t->paused = 0;
     t->curl_error[0] = '\0';
@@ -292,6 +297,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     call->given = 0;
     call->page = 0;
     call->resumed = (call->received != 0);
+    call->framed = 0;
     call->rest = 0;
     call->changed = 0;
 
@@ -557,6 +563,12 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
         }
 
         return NGX_OK;
+    }
+
+    if (ngx_tecken_s3_is("content-length")
+        || ngx_tecken_s3_is("transfer-encoding"))
+    {
+        call->framed = 1;
     }
 
     if (call->resumed) {

@@ -26,7 +26,7 @@ our @EXPORT = qw(
 );
 
 # what time limits may be exceeded by; instrumented programs are slow
-our $Slack = slow_tools() ? 5 : 1;
+our $Slack = slow_tools() ? 8 : 2;
 
 my $serial = 0;
 
