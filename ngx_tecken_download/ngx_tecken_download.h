@@ -52,6 +52,8 @@ typedef struct {
     /* in the order of tmcf->storages */
     ngx_tecken_download_source_metrics_t
                                     *sources;
+
+    ngx_array_t                     *proxied;  /* to check: ..._proxied_t */
 } ngx_tecken_download_main_conf_t;
 
 

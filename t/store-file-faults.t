@@ -186,6 +186,7 @@ subtest 'a directory that cannot be synced' => sub {
 
     is $answer->{status}, 502, 'fails';
     like $answer->{body}, qr/fsync\(\) "\Q$root\E\/" failed \(5:/, 'says why';
+    ok !-e "$root/made", 'and is not left: the next put would trust in it';
     is put('made/k', 'x'), 200, 'the next one';
 
     arm(1, 22);

@@ -97,7 +97,8 @@ subtest 'keys of any bytes' => sub {
     is_deeply [ map { s{^any/}{}r } listed(list('s', 'any/')) ],
               [ sort @keys ], 'all of them';
 
-    for my $key (@keys) {
+    # radosgw repeats the prefix as it is, where it may be no XML
+    for my $key (grep { !/[\x01-\x08]/ } @keys) {
         is_deeply [ listed(list('s', "any/$key")) ],
                   [ sort grep { index($_, "any/$key") == 0 }
                          map { "any/$_" } @keys ],

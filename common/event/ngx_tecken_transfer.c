@@ -30,6 +30,7 @@ static void ngx_tecken_transfer_options(ngx_tecken_transfer_t *t);
 static void ngx_tecken_transfer_release(ngx_tecken_transfer_t *t);
 static size_t ngx_tecken_transfer_header(char *line, size_t size, size_t n,
     void *data);
+static void ngx_tecken_transfer_answered(ngx_tecken_transfer_t *t);
 static size_t ngx_tecken_transfer_body(char *buf, size_t size, size_t n,
     void *data);
 static size_t ngx_tecken_transfer_read(char *buf, size_t size, size_t n,
@@ -220,18 +221,17 @@ ngx_tecken_transfer_finish(ngx_tecken_transfer_t *t, CURLcode code)
 
     t->status = (ngx_uint_t) status;
 
-    if (code == CURLE_OK && !t->head) {
-
-        /* libcurl takes a head that the end of the connection cuts */
-
-        t->rc = NGX_ERROR;
-        t->status = 0;
-        ngx_cpystrn((u_char *) t->error,
-                    (u_char *) "the connection ended amid the answer's head",
-                    CURL_ERROR_SIZE);
+    if (code == CURLE_OK && t->answered) {
+        t->rc = NGX_OK;
 
     } else if (code == CURLE_OK) {
-        t->rc = NGX_OK;
+
+        /* to libcurl, a connection that closes amid the header ends it */
+
+        t->rc = NGX_ERROR;
+        ngx_cpystrn((u_char *) t->error,
+                    (u_char *) "the answer ends within its header",
+                    CURL_ERROR_SIZE);
 
     } else {
         t->rc = NGX_ERROR;
@@ -419,13 +419,15 @@ ngx_tecken_transfer_header(char *line, size_t size, size_t n, void *data)
     p = (u_char *) line;
     last = p + n;
 
-    /* that of "100 Continue" ends, too, and trailers have no end */
+    if (n && (p[0] == CR || p[0] == LF)) {
+        ngx_tecken_transfer_answered(t);
+        return n;
+    }
 
-    if (p[0] == LF || p[0] == CR) {
-        t->head = 1;
+    if (n > 5 && ngx_strncmp(p, "HTTP/", 5) == 0) {
 
-    } else if (n > 5 && ngx_strncmp(p, "HTTP/", 5) == 0) {
-        t->head = 0;
+        /* the one before was 100 */
+        t->answered = 0;
     }
 
     colon = ngx_strlchr(p, last, ':');
@@ -451,6 +453,31 @@ ngx_tecken_transfer_header(char *line, size_t size, size_t n, void *data)
     value.len = last - p;
 
     return (t->header(t, &name, &value) == NGX_OK) ? n : 0;
+}
+
+
+static void
+ngx_tecken_transfer_answered(ngx_tecken_transfer_t *t)
+{
+    long  status;
+
+    t->answered = 1;
+
+    if (t->upload < 0 || !t->paused) {
+        return;
+    }
+
+    /*
+     * An error answers the upload, but libcurl 7.88 does not end one that is
+     * paused; it reads no more from its source.
+     */
+
+    status = 0;
+    (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+
+    if (status >= 300) {
+        ngx_tecken_transfer_resume(t);
+    }
 }
 
 

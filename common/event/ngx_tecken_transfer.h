@@ -97,7 +97,7 @@ struct ngx_tecken_transfer_s {
     ngx_event_t                      timer;
     ngx_event_t                      resumer;
     size_t                           header_size;
-    unsigned                         head:1;       /* has come whole */
+    unsigned                         answered:1;   /* its header is whole */
     unsigned                         progress:1;
     unsigned                         paused:1;
     unsigned                         waiting:1;    /* in the queue */

@@ -176,6 +176,11 @@ ngx_tecken_s3_get_answer(ngx_tecken_s3_call_t *call)
 
     op = call->op;
 
+    if (!call->framed) {
+        return ngx_tecken_s3_error(call, "the answer has no length: it may be "
+                                   "cut off");
+    }
+
     if (op->object.size >= 0 && call->received != op->object.size) {
         return ngx_tecken_s3_error(call, "%O bytes of %O came",
                                    call->received, op->object.size);

@@ -88,6 +88,7 @@ struct ngx_tecken_s3_call_s {
     unsigned                    skew_tried:1;
     unsigned                    whole:1;         /* timeout bounds it all */
     unsigned                    kms:1;           /* an ETag is no MD5 */
+    unsigned                    framed:1;        /* its end is known */
     unsigned                    resumed:1;       /* the rest is asked for */
     unsigned                    rest:1;          /* it begins there */
     unsigned                    changed:1;       /* of another object */

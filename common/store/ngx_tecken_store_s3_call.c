@@ -286,7 +286,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     t->timed_out = 0;
     t->sent = 0;
     t->header_size = 0;
-    t->head = 0;
+    t->answered = 0;
     t->progress = 0;
     t->paused = 0;
     t->curl_error[0] = '\0';
@@ -297,6 +297,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     call->given = 0;
     call->page = 0;
     call->resumed = (call->received != 0);
+    call->framed = 0;
     call->rest = 0;
     call->changed = 0;
 
@@ -562,6 +563,12 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
         }
 
         return NGX_OK;
+    }
+
+    if (ngx_tecken_s3_is("content-length")
+        || ngx_tecken_s3_is("transfer-encoding"))
+    {
+        call->framed = 1;
     }
 
     if (call->resumed) {

@@ -1,0 +1,245 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+# An S3 server that fails: what is tried again, how often and for how long.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(time);
+
+use StoreTest;
+use TeckenTest qw(:s3 :proxy);
+
+my $dir = unique('faults');
+my $proxied = url_of(proxy->port, 'private') . " prefix=$dir " . keys_of();
+
+# patience: where a retry is expected, for a slow machine
+my $patience = 'deadline=20s timeout=5s';
+
+my $nginx = store_nginx(storages => {
+    s => "$proxied $patience",
+    hasty => "$proxied timeout=300ms deadline=10s retries=1",
+    once => "$proxied $patience retries=0",
+    many => "$proxied timeout=5s deadline=1s retries=10",
+    quick => "$proxied timeout=200ms connect_timeout=200ms deadline=500ms"
+             . ' retries=10',
+    refused => url_of(free_port(), 'b') . ' deadline=20s ' . keys_of(),
+    slow_connect => url_of(full_port(), 'b')
+                    . ' connect_timeout=200ms retries=1 deadline=10s '
+                    . keys_of(),
+}, http => 'client_body_buffer_size 16k;');
+
+my $body = pattern(1_000_000);
+s3->put('private', "$dir/o", $body, { content_type => 'text/x' });
+
+
+sub free_port { return TeckenTest::Process::free_port() }
+
+
+# A port whose backlog is full: connects are not answered.
+my @full;
+
+sub full_port
+{
+    my $listen = IO::Socket::INET->new(
+        LocalAddr => '127.0.0.1', Listen => 1, Proto => 'tcp') or die;
+    listen $listen, 0;
+    push @full, $listen;
+
+    for (1 .. 4) {
+        push @full, IO::Socket::INET->new(
+            PeerAddr => '127.0.0.1', PeerPort => $listen->sockport,
+            Proto => 'tcp', Blocking => 0);
+    }
+
+    return $listen->sockport;
+}
+
+
+sub get { return op($nginx, 'GET', $_[0], $_[1] // 'o') }
+
+
+sub attempts_ok
+{
+    my ($answer, $status, $attempts, $what) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    is $answer->{status}, $status, "$what: status"
+        or diag $answer->{body};
+    is $answer->{headers}{'x-attempts'}, $attempts, "$what: attempts";
+}
+
+
+sub seconds
+{
+    my ($code) = @_;
+
+    my $start = time;
+    $code->();
+
+    return time - $start;
+}
+
+
+subtest 'a status that passes' => sub {
+    for my $status (429, 500, 502, 503, 504) {
+        for my $method ('HEAD', 'GET', 'PUT') {
+            proxy->mode('status', status => $status, first => 2);
+
+            my $answer = op($nginx, $method, 's', 'o',
+                            $method eq 'PUT' ? (body => $body) : ());
+            attempts_ok($answer, 200, 3, "$method $status");
+            ok $answer->{body} eq $body, 'body' if $method eq 'GET';
+        }
+    }
+
+    ok s3->get('private', "$dir/o")->{body} eq $body, 'stored right';
+};
+
+subtest 'a status that stays' => sub {
+    for my $status (429, 500, 502, 503, 504) {
+        proxy->mode('status', status => $status);
+        my $answer = get('s');
+
+        attempts_ok($answer, 502, 3, $status);
+        is $answer->{headers}{'x-status'}, $status, 'known';
+        like $answer->{body}, qr/status $status/, 'told';
+    }
+
+    attempts_ok(get('once'), 502, 1, 'retries=0');
+};
+
+subtest 'a status that is final' => sub {
+    for my $status (400, 403, 405, 409, 412, 416, 501, 505) {
+        for my $method ('HEAD', 'GET', 'PUT') {
+            proxy->mode('status', status => $status);
+            proxy->call('clear');
+
+            my $answer = op($nginx, $method, 's', 'x',
+                            $method eq 'PUT' ? (body => 'x') : ());
+            attempts_ok($answer, 502, 1, "$method $status");
+            is proxy->count, 1, 'one request';
+        }
+    }
+
+    proxy->mode('status', status => 404);
+    attempts_ok(get('s'), 404, 1, '404');
+    attempts_ok(op($nginx, 'PUT', 's', 'x', body => 'x'), 502, 1, 'PUT 404');
+};
+
+subtest 'redirects are not followed' => sub {
+    for my $status (301, 302, 307, 308) {
+        for my $method ('HEAD', 'GET', 'PUT') {
+            proxy->mode('redirect', status => $status,
+                        location => url_of(radosgw->port, "private/$dir/o"));
+
+            my $answer = op($nginx, $method, 's', 'o',
+                            $method eq 'PUT' ? (body => 'x') : ());
+            attempts_ok($answer, 502, 1, "$method $status");
+            like $answer->{body}, qr/$status.*redirect.*region/, 'says why'
+                if $method ne 'HEAD';
+        }
+    }
+
+    proxy->mode('pass');
+};
+
+subtest 'connections that fail' => sub {
+    my $refused = op($nginx, 'GET', 'refused', 'x');
+    attempts_ok($refused, 502, 3, 'refused');
+    like $refused->{body}, qr/connect/i, 'says so';
+
+    my $slow;
+    my $took = seconds(sub { $slow = op($nginx, 'GET', 'slow_connect', 'x') });
+    attempts_ok($slow, 502, 2, 'not answered');
+    cmp_ok $took, '<', 4, "after $took s";
+
+    for my $mode ('reset', 'close', 'garbage', 'half_head_close') {
+        for my $method ('HEAD', 'GET', 'PUT') {
+            my @what = ($method, 's', 'o',
+                        $method eq 'PUT' ? (body => $body) : ());
+
+            proxy->mode($mode, first => 1);
+            my $answer = op($nginx, @what);
+            is $answer->{status}, 200, "$method after $mode";
+            cmp_ok $answer->{headers}{'x-attempts'}, '<=', 2, 'attempts';
+
+            proxy->mode($mode);
+            attempts_ok(op($nginx, @what), 502, 3, "$method, always $mode");
+        }
+    }
+
+    proxy->mode('huge_headers');
+    my $huge = get('s');
+    attempts_ok($huge, 502, 3, 'a head of 1 MB');
+    like $huge->{body}, qr/too large response header/, 'says so';
+
+    proxy->mode('pass');
+    get_ok($nginx, 's', 'o', $body, 'and now');
+};
+
+subtest 'silence' => sub {
+    for my $mode ('stall', 'noread', 'half_head') {
+        for my $method ('HEAD', 'GET', 'PUT') {
+            my @what = ($method, 'hasty', 'o',
+                        $method eq 'PUT' ? (body => $body) : ());
+            my $answer;
+
+            proxy->mode($mode);
+            my $took = seconds(sub { $answer = op($nginx, @what) });
+
+            attempts_ok($answer, 502, 2, "$method, $mode");
+            cmp_ok $took, '>=', 0.5, 'not at once';
+            cmp_ok $took, '<', 5, "ended in $took s";
+            like $answer->{body}, qr/timed out/, 'says so'
+                if $method ne 'HEAD';
+            proxy->mode('pass');
+        }
+    }
+
+    proxy->mode('stall', first => 1);
+    attempts_ok(get('hasty'), 200, 2, 'once');
+
+    proxy->mode('stall_after', body => 100_000);
+    my $answer = get('hasty');
+    is $answer->{status}, 502, 'in the middle';
+    proxy->mode('pass');
+};
+
+subtest 'the deadline' => sub {
+    proxy->mode('status', status => 503);
+
+    my $answer;
+    my $took = seconds(sub { $answer = get('many') });
+    is $answer->{status}, 502, 'given up';
+    cmp_ok $answer->{headers}{'x-attempts'}, '>', 1, 'after retries';
+    cmp_ok $answer->{headers}{'x-attempts'}, '<', 10, 'but not all of them';
+    cmp_ok $took, '<', 2.5, "in $took s";
+
+    for my $mode ('refuse', 'stall', 'noread') {
+        proxy->mode($mode);
+
+        for my $method ('HEAD', 'GET') {
+            $took = seconds(sub { op($nginx, $method, 'quick', 'o') });
+            cmp_ok $took, '<', 2, "$method, $mode: $took s";
+        }
+    }
+
+    proxy->mode('pass');
+};
+
+subtest 'slow is not silent' => sub {
+    proxy->mode('slow', bytes => 250_000, ms => 200);
+    attempts_ok(get('hasty'), 200, 1, 'longer than the timeout in all');
+    proxy->mode('pass');
+};
+
+s3->empty('private', $dir);
+is $nginx->stop, 0, 'ends well';
+unlike $nginx->error_log, qr/\[(?:alert|crit|emerg)\]/, 'no alerts';
+
+done_testing;
