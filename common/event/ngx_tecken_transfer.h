@@ -133,6 +133,7 @@ typedef struct {
     CURLM                           *multi;
     ngx_event_t                      timer;
     ngx_log_t                       *log;
+    ngx_uint_t                       running;      /* the timer's handler */
 
     ngx_queue_t                      waiting;      /* shares, in turn */
     ngx_uint_t                       nactive;
