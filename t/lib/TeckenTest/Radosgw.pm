@@ -169,6 +169,25 @@ sub repair
 }
 
 
+# More keys of the user "test", and fewer.
+sub add_key
+{
+    my ($self, $access_key, $secret_key) = @_;
+
+    $self->_admin('key', 'create', '--uid=test', '--key-type=s3',
+                  "--access-key=$access_key", "--secret=$secret_key");
+}
+
+
+sub remove_key
+{
+    my ($self, $access_key) = @_;
+
+    $self->_admin('key', 'rm', '--uid=test', '--key-type=s3',
+                  "--access-key=$access_key");
+}
+
+
 # Suspended users get 403 UserSuspended.
 sub suspend { return $_[0]->_admin('user', 'suspend', '--uid=test') }
 sub enable  { return $_[0]->_admin('user', 'enable', '--uid=test') }
