@@ -73,6 +73,9 @@ struct ngx_tecken_s3_call_s {
     ngx_event_t                 retry;
     ngx_resolver_ctx_t         *resolving;
     struct curl_slist           connect_to;
+    ngx_uint_t                  addr;            /* in s3->addrs, or */
+    ngx_sockaddr_t              peer;            /* of the last attempt */
+    socklen_t                   peer_len;
     ngx_msec_t                  ends;            /* no attempt after it */
 
     off_t                       received;        /* given to the sink */

@@ -21,6 +21,8 @@
 static ngx_int_t ngx_tecken_s3_attempt(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_resolve(ngx_tecken_s3_call_t *call);
 static void ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx);
+static ngx_resolver_addr_t *ngx_tecken_s3_peer(ngx_tecken_s3_call_t *call,
+    ngx_resolver_ctx_t *ctx);
 static ngx_int_t ngx_tecken_s3_send(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_header_add(ngx_tecken_s3_call_t *call,
@@ -168,7 +170,7 @@ ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx)
     size_t                len;
     u_char               *p, addr[NGX_SOCKADDR_STRLEN];
     ngx_int_t             rc, state;
-    ngx_uint_t            i, async;
+    ngx_uint_t            async;
     ngx_resolver_addr_t  *ra;
 
     async = ctx->async;
@@ -189,8 +191,7 @@ ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx)
         goto done;
     }
 
-    i = call->s3->next++ % ctx->naddrs;
-    ra = &ctx->addrs[i];
+    ra = ngx_tecken_s3_peer(call, ctx);
 
     len = ngx_sock_ntop(ra->sockaddr, ra->socklen, addr, NGX_SOCKADDR_STRLEN,
                         0);
@@ -221,6 +222,36 @@ done:
     }
 
     call->op->rc = rc;
+}
+
+
+/* the resolver turns the list at random; an attempt goes on in its order */
+
+static ngx_resolver_addr_t *
+ngx_tecken_s3_peer(ngx_tecken_s3_call_t *call, ngx_resolver_ctx_t *ctx)
+{
+    ngx_uint_t            i;
+    ngx_resolver_addr_t  *ra;
+
+    ra = &ctx->addrs[call->s3->next++ % ctx->naddrs];
+
+    if (call->peer_len) {
+        for (i = 0; i < ctx->naddrs; i++) {
+
+            if (ngx_cmp_sockaddr(ctx->addrs[i].sockaddr, ctx->addrs[i].socklen,
+                                 &call->peer.sockaddr, call->peer_len, 0)
+                == NGX_OK)
+            {
+                ra = &ctx->addrs[(i + 1) % ctx->naddrs];
+                break;
+            }
+        }
+    }
+
+    ngx_memcpy(&call->peer, ra->sockaddr, ra->socklen);
+    call->peer_len = ra->socklen;
+
+    return ra;
 }
 
 
@@ -259,7 +290,8 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     }
 
     if (s3->naddrs) {
-        t->connect_to = &s3->addrs[s3->next++ % s3->naddrs];
+        call->addr = (call->op->attempts == 1) ? s3->next++ : call->addr + 1;
+        t->connect_to = &s3->addrs[call->addr % s3->naddrs];
     }
 
     t->method = call->method;
