@@ -117,6 +117,11 @@ ngx_int_t ngx_tecken_s3_call_start(ngx_tecken_s3_call_t *call);
 /* from call->answer: another request of the same operation */
 ngx_int_t ngx_tecken_s3_call_next(ngx_tecken_s3_call_t *call);
 
+/* of a request, signed; of its answer: what it says of the object */
+ngx_int_t ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call);
+ngx_int_t ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
+    ngx_str_t *value);
+
 /* op->error; returns NGX_ERROR */
 ngx_int_t ngx_tecken_s3_error(ngx_tecken_s3_call_t *call, const char *fmt,
     ...);
