@@ -25,6 +25,7 @@ static ngx_resolver_addr_t *ngx_tecken_s3_peer(ngx_tecken_s3_call_t *call,
 static ngx_int_t ngx_tecken_s3_send(ngx_tecken_s3_call_t *call);
 static void ngx_tecken_s3_done(ngx_tecken_transfer_t *t);
 static ngx_int_t ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call);
+static void ngx_tecken_s3_code(ngx_tecken_s3_call_t *call, ngx_str_t *code);
 static ngx_int_t ngx_tecken_s3_skewed(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_again(ngx_tecken_s3_call_t *call);
 static void ngx_tecken_s3_retry(ngx_event_t *ev);
@@ -362,6 +363,7 @@ ngx_tecken_s3_done(ngx_tecken_transfer_t *t)
 static ngx_int_t
 ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
 {
+    ngx_str_t               code;
     ngx_uint_t              status;
     ngx_tecken_transfer_t  *t;
 
@@ -388,8 +390,10 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
         return call->answer(call);
     }
 
+    ngx_tecken_s3_code(call, &code);
+
     if (status == 429 || status == 500 || (status >= 502 && status <= 504)) {
-        (void) ngx_tecken_s3_error(call, "status %ui", status);
+        (void) ngx_tecken_s3_error(call, "status %ui%V", status, &code);
         return ngx_tecken_s3_again(call);
     }
 
@@ -421,17 +425,52 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
             return NGX_DECLINED;
         }
 
-        return ngx_tecken_s3_error(call, "status 403, the bucket denies "
-                                   "access to these credentials");
+        return ngx_tecken_s3_error(call, "status 403%V, the bucket denies "
+                                   "access to these credentials", &code);
     }
 
     if (status / 100 == 3) {
-        return ngx_tecken_s3_error(call, "status %ui, a redirect: check host, "
-                                   "region and addressing of the storage",
-                                   status);
+        return ngx_tecken_s3_error(call, "status %ui%V, a redirect: check "
+                                   "host, region and addressing of the "
+                                   "storage", status, &code);
     }
 
-    return ngx_tecken_s3_error(call, "status %ui", status);
+    return ngx_tecken_s3_error(call, "status %ui%V", status, &code);
+}
+
+
+/* " SlowDown" of "<Error><Code>SlowDown</Code>...", or nothing */
+
+static void
+ngx_tecken_s3_code(ngx_tecken_s3_call_t *call, ngx_str_t *code)
+{
+    u_char  *p, *last;
+
+    ngx_str_null(code);
+
+    if (call->body.len == 0) {
+        return;
+    }
+
+    last = call->body.data + call->body.len;
+
+    p = ngx_strlcasestrn(call->body.data, last, (u_char *) "<Code>", 6 - 1);
+    if (p == NULL) {
+        return;
+    }
+
+    code->data = p + sizeof("<Code") - 1;
+    code->data[0] = ' ';
+
+    for (p = code->data + 1; p < last; p++) {
+        if (!((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z')
+            && !(*p >= '0' && *p <= '9'))
+        {
+            break;
+        }
+    }
+
+    code->len = p - code->data;
 }
 
 
