@@ -21,6 +21,7 @@ include mk/nginx.mk
 include mk/run.mk
 include t/unit.mk
 include mk/test.mk
+include mk/check.mk
 
 
 clean:

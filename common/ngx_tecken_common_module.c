@@ -11,7 +11,7 @@
 #include <ngx_tecken_transfer.h>
 
 
-#define NGX_TECKEN_ZONE_MIN      (256 * 1024)
+#define NGX_TECKEN_ZONE_MIN      (1024 * 1024)
 #define NGX_TECKEN_ZONE_RESERVE  (64 * 1024)
 
 
@@ -479,7 +479,7 @@ ngx_tecken_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (size < NGX_TECKEN_ZONE_MIN) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" is too small, it needs 256k",
+                           "zone \"%V\" is too small, it needs 1m",
                            &value[1]);
         return NGX_CONF_ERROR;
     }

@@ -1,19 +1,29 @@
 
-# The suites.  t/parts starts the servers that they share.
+# The suites.  mk/prove starts the servers that they share.
 
 TEST_DIR =		$(abspath $(BUILD))/test
 
-# what "make test" runs: folders, .t files, TAP programs
 UNIT_TESTS =		$(call unit_programs,$(BUILD)/unit)
-SUITES =		t/harness t
+SUITES =		-r t
 
-.PHONY: test-programs suites
+# those that look at the modules: any nginx will do
+MODULE_SUITES =		$(filter-out t/harness/% t/make/%, \
+				$(wildcard t/*.t t/*/*.t))
+
+.PHONY: fuzz-short suites
+
 
 #: test             unit tests, fuzzers for a moment, all suites
-test: deps-test fuzz suites
+test: deps-test fuzz-short suites
 
-suites: build probes unit
+fuzz-short: | deps-test
+	@mkdir -p $(TEST_DIR)
+	@echo "fuzzing $(FUZZ_NAMES), $(FUZZ_RUNS) runs each"
+	@$(MAKE) -s fuzz > $(TEST_DIR)/fuzz.log 2>&1 \
+		|| { tail -n 40 $(TEST_DIR)/fuzz.log; exit 1; }
+
+suites: build probes $(UNIT_TESTS)
 	@TEST_NGINX_BINARY=$(NGINX) TEST_NGINX_SERVROOT=$(TEST_DIR)/servroot \
 		TEST_NGINX_LOAD_MODULES="$(abspath $(MODULE_FILES) \
-			$(PROBE_FILES))" \
+			$(PROBE_FILES))" TECKEN_BUILD=$(abspath $(BUILD)) \
 		mk/prove $(TEST_DIR) $(UNIT_TESTS) $(SUITES)

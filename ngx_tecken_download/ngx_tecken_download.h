@@ -52,6 +52,8 @@ typedef struct {
     /* in the order of tmcf->storages */
     ngx_tecken_download_source_metrics_t
                                     *sources;
+
+    ngx_array_t                     *proxied;  /* to check: ..._proxied_t */
 } ngx_tecken_download_main_conf_t;
 
 
@@ -71,6 +73,8 @@ typedef struct {
 
     u_char                          *file_name;       /* where it is enabled */
     ngx_uint_t                       line;
+
+    unsigned                         server:1;        /* has such a location */
 } ngx_tecken_download_loc_conf_t;
 
 
@@ -113,6 +117,7 @@ struct ngx_tecken_download_ctx_s {
     ngx_tecken_storage_t            *source;
     ngx_str_t                        url;             /* presigned, to proxy */
     ngx_str_t                        file;            /* of a file storage */
+    ngx_open_file_info_t             of;
     ngx_tecken_object_t              object;
 
     unsigned                         refresh:1;
@@ -151,6 +156,10 @@ ngx_int_t ngx_tecken_download_json(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_tecken_download_empty(ngx_http_request_t *r,
     ngx_uint_t status);
 ngx_int_t ngx_tecken_download_found(ngx_tecken_download_ctx_t *ctx);
+
+/* opens ctx->file: NGX_OK, NGX_DECLINED or NGX_ERROR, as a lookup */
+ngx_int_t ngx_tecken_download_open(ngx_tecken_download_ctx_t *ctx);
+
 ngx_int_t ngx_tecken_download_failed(ngx_http_request_t *r);
 ngx_int_t ngx_tecken_download_header(ngx_http_request_t *r, const char *name,
     size_t name_len, ngx_str_t *value);

@@ -304,58 +304,65 @@ ngx_tecken_download_proxy(ngx_tecken_download_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_tecken_download_file(ngx_tecken_download_ctx_t *ctx)
+ngx_int_t
+ngx_tecken_download_open(ngx_tecken_download_ctx_t *ctx)
 {
-    ngx_int_t                  rc;
-    ngx_log_t                 *log;
-    ngx_buf_t                 *b;
-    ngx_chain_t                out;
     ngx_http_request_t        *r;
-    ngx_open_file_info_t       of;
+    ngx_open_file_info_t      *of;
     ngx_http_core_loc_conf_t  *clcf;
 
     r = ctx->request;
-    log = r->connection->log;
+    of = &ctx->of;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    ngx_memzero(&of, sizeof(ngx_open_file_info_t));
+    ngx_memzero(of, sizeof(ngx_open_file_info_t));
 
-    of.read_ahead = clcf->read_ahead;
-    of.directio = clcf->directio;
-    of.valid = clcf->open_file_cache_valid;
-    of.min_uses = clcf->open_file_cache_min_uses;
-    of.errors = clcf->open_file_cache_errors;
-    of.events = clcf->open_file_cache_events;
+    of->read_ahead = clcf->read_ahead;
+    of->directio = clcf->directio;
 
-    if (ngx_http_set_disable_symlinks(r, clcf, &ctx->file, &of) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (ngx_http_set_disable_symlinks(r, clcf, &ctx->file, of) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (ngx_open_cached_file(clcf->open_file_cache, &ctx->file, &of, r->pool)
-        != NGX_OK)
-    {
-        if (of.err == 0) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    /* not from open_file_cache: the metadata is of the file as it is now */
 
-        ngx_log_error(NGX_LOG_ERR, log, of.err, "%s \"%V\" failed", of.failed,
-                      &ctx->file);
-
-        return ngx_tecken_download_failed(r);
+    if (ngx_open_cached_file(NULL, &ctx->file, of, r->pool) == NGX_OK) {
+        return of->is_file ? NGX_OK : NGX_DECLINED;
     }
 
-    if (!of.is_file) {
-        return ngx_tecken_download_text(r, NGX_HTTP_NOT_FOUND,
-                                        "Symbol Not Found");
+    if (of->err == NGX_ENOENT || of->err == NGX_ENOTDIR) {
+        return NGX_DECLINED;
     }
+
+    if (of->err) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, of->err,
+                      "%s \"%V\" failed", of->failed, &ctx->file);
+    }
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_tecken_download_file(ngx_tecken_download_ctx_t *ctx)
+{
+    ngx_int_t              rc;
+    ngx_log_t             *log;
+    ngx_buf_t             *b;
+    ngx_chain_t            out;
+    ngx_http_request_t    *r;
+    ngx_open_file_info_t  *of;
+
+    r = ctx->request;
+    of = &ctx->of;
+    log = r->connection->log;
 
     log->action = "sending response to client";
 
     r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = of.size;
-    r->headers_out.last_modified_time = of.mtime;
+    r->headers_out.content_length_n = of->size;
+    r->headers_out.last_modified_time = of->mtime;
     r->allow_ranges = 1;
 
     if (ngx_http_set_etag(r) != NGX_OK
@@ -381,17 +388,17 @@ ngx_tecken_download_file(ngx_tecken_download_ctx_t *ctx)
     }
 
     b->file_pos = 0;
-    b->file_last = of.size;
+    b->file_last = of->size;
 
     b->in_file = b->file_last ? 1 : 0;
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
     b->sync = (b->last_buf || b->in_file) ? 0 : 1;
 
-    b->file->fd = of.fd;
+    b->file->fd = of->fd;
     b->file->name = ctx->file;
     b->file->log = log;
-    b->file->directio = of.is_directio;
+    b->file->directio = of->is_directio;
 
     out.buf = b;
     out.next = NULL;

@@ -16,6 +16,8 @@
 
 
 static ngx_int_t ngx_tecken_download_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_tecken_download_unlocated(ngx_http_request_t *r,
+    ngx_tecken_download_loc_conf_t *dlcf);
 static ngx_uint_t ngx_tecken_download_has_cors(ngx_http_request_t *r);
 static ngx_int_t ngx_tecken_download_add(ngx_http_request_t *r,
     const ngx_table_elt_t *header);
@@ -70,7 +72,9 @@ ngx_tecken_download_header_filter(ngx_http_request_t *r)
     dlcf = ngx_http_get_module_loc_conf(r, ngx_tecken_download_module);
     ctx = ngx_tecken_download_get_ctx(r);
 
-    if (!dlcf->enable && ctx == NULL) {
+    if (!dlcf->enable && ctx == NULL
+        && !ngx_tecken_download_unlocated(r, dlcf))
+    {
         return ngx_http_next_header_filter(r);
     }
 
@@ -92,6 +96,17 @@ ngx_tecken_download_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/* nginx refuses a bad request, "%00" for one, before it looks for a location:
+ * the server's configuration is all there is */
+
+static ngx_uint_t
+ngx_tecken_download_unlocated(ngx_http_request_t *r,
+    ngx_tecken_download_loc_conf_t *dlcf)
+{
+    return dlcf->server && !r->valid_location && r->phase_handler == 0;
 }
 
 

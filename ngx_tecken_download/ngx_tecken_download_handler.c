@@ -272,6 +272,10 @@ ngx_tecken_download_ignored(tk_symbol_t *s,
         }
     }
 
+    if (dlcf->extensions->nelts == 0) {
+        return 0;
+    }
+
     e = dlcf->extensions->elts;
 
     for (i = 0; i < dlcf->extensions->nelts; i++) {

@@ -9,12 +9,24 @@
 #include <ngx_tecken_download.h>
 
 
+typedef struct {
+    ngx_tecken_download_loc_conf_t  *dlcf;
+    ngx_tecken_loc_conf_t           *tlcf;
+    ngx_http_core_srv_conf_t        *cscf;
+} ngx_tecken_download_proxied_t;
+
+
 static ngx_int_t ngx_tecken_download_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_tecken_download_postconfiguration(ngx_conf_t *cf);
 static void *ngx_tecken_download_create_main_conf(ngx_conf_t *cf);
 static void *ngx_tecken_download_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static ngx_int_t ngx_tecken_download_proxied(ngx_conf_t *cf,
+    ngx_tecken_download_loc_conf_t *dlcf, ngx_tecken_loc_conf_t *tlcf);
+static ngx_int_t ngx_tecken_download_check_proxied(ngx_conf_t *cf,
+    ngx_tecken_download_proxied_t *p);
+static ngx_uint_t ngx_tecken_download_is_proxied(ngx_tecken_storage_t *st);
 static ngx_int_t ngx_tecken_download_defaults(ngx_conf_t *cf,
     ngx_array_t **array, const char **values);
 
@@ -22,6 +34,7 @@ static char *ngx_tecken_download(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_tecken_download_list(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_uint_t ngx_tecken_download_word(ngx_str_t *word);
 static char *ngx_tecken_download_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_tecken_download_mode(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -139,15 +152,16 @@ ngx_module_t  ngx_tecken_download_module = {
 };
 
 
-/* another version of the common module does not load with this one */
-static const ngx_uint_t  *ngx_tecken_download_abi = &NGX_TECKEN_ABI;
+/*
+ * Another version of the common module does not load with this one.  Not
+ * static: the compiler would drop it, and the symbol it needs.
+ */
+const ngx_uint_t  *ngx_tecken_download_abi = &NGX_TECKEN_ABI;
 
 
 static ngx_int_t
 ngx_tecken_download_preconfiguration(ngx_conf_t *cf)
 {
-    (void) ngx_tecken_download_abi;
-
     return ngx_tecken_download_add_variables(cf);
 }
 
@@ -155,7 +169,9 @@ ngx_tecken_download_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_tecken_download_postconfiguration(ngx_conf_t *cf)
 {
+    ngx_uint_t                        i;
     ngx_tecken_main_conf_t           *tmcf;
+    ngx_tecken_download_proxied_t    *p;
     ngx_tecken_download_main_conf_t  *dmcf;
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
@@ -163,6 +179,16 @@ ngx_tecken_download_postconfiguration(ngx_conf_t *cf)
 
     if (tmcf->shm_zone == NULL) {
         return NGX_OK;
+    }
+
+    if (dmcf->proxied) {
+        p = dmcf->proxied->elts;
+
+        for (i = 0; i < dmcf->proxied->nelts; i++) {
+            if (ngx_tecken_download_check_proxied(cf, &p[i]) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
     }
 
     if (ngx_tecken_download_add_metrics(cf, dmcf) != NGX_OK) {
@@ -249,6 +275,12 @@ ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    if (conf->mode == NGX_TECKEN_DOWNLOAD_PROXY
+        && ngx_tecken_download_proxied(cf, conf, tlcf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_tecken_download_defaults(cf, &conf->products,
                                      ngx_tecken_download_default_products)
         != NGX_OK
@@ -279,6 +311,86 @@ ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* neither all storages nor a server's named locations are known in merge */
+
+static ngx_int_t
+ngx_tecken_download_proxied(ngx_conf_t *cf,
+    ngx_tecken_download_loc_conf_t *dlcf, ngx_tecken_loc_conf_t *tlcf)
+{
+    ngx_tecken_download_proxied_t    *p;
+    ngx_tecken_download_main_conf_t  *dmcf;
+
+    dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_download_module);
+
+    if (dmcf->proxied == NULL) {
+        dmcf->proxied = ngx_array_create(cf->pool, 4,
+                                       sizeof(ngx_tecken_download_proxied_t));
+        if (dmcf->proxied == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    p = ngx_array_push(dmcf->proxied);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    p->dlcf = dlcf;
+    p->tlcf = tlcf;
+    p->cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_tecken_download_check_proxied(ngx_conf_t *cf,
+    ngx_tecken_download_proxied_t *p)
+{
+    ngx_str_t                  *name;
+    ngx_uint_t                  i, proxied;
+    ngx_tecken_storage_t      **st;
+    ngx_http_core_loc_conf_t  **clcfp;
+
+    st = p->tlcf->sources->elts;
+    proxied = p->tlcf->try_source
+              && ngx_tecken_download_is_proxied(p->tlcf->try_source);
+
+    for (i = 0; i < p->tlcf->sources->nelts; i++) {
+        proxied |= ngx_tecken_download_is_proxied(st[i]);
+    }
+
+    if (!proxied) {
+        return NGX_OK;
+    }
+
+    name = &p->dlcf->location;
+
+    for (clcfp = p->cscf->named_locations; clcfp && *clcfp; clcfp++) {
+        if ((*clcfp)->name.len == name->len
+            && ngx_strncmp((*clcfp)->name.data, name->data, name->len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"tecken_download_mode proxy\" needs a location \"%V\" "
+                  "with \"proxy_pass $tecken_url;\" for \"tecken_download\" "
+                  "in %s:%ui", name, p->dlcf->file_name, p->dlcf->line);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_uint_t
+ngx_tecken_download_is_proxied(ngx_tecken_storage_t *st)
+{
+    return st->type == NGX_TECKEN_STORAGE_S3 && !st->public
+           && st->public_url.len == 0;
 }
 
 
@@ -317,8 +429,10 @@ ngx_tecken_download(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_tecken_download_loc_conf_t *dlcf = conf;
 
-    ngx_tecken_main_conf_t    *tmcf;
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_tecken_main_conf_t          *tmcf;
+    ngx_http_core_srv_conf_t        *cscf;
+    ngx_http_core_loc_conf_t        *clcf;
+    ngx_tecken_download_loc_conf_t  *server;
 
     if (dlcf->enable) {
         return "is duplicate";
@@ -330,6 +444,10 @@ ngx_tecken_download(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
     tmcf->used = 1;
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+    server = cscf->ctx->loc_conf[ngx_tecken_download_module.ctx_index];
+    server->server = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_tecken_download_handler;
@@ -368,9 +486,7 @@ ngx_tecken_download_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (value[i].len == 0
-            || ngx_strlchr(value[i].data, value[i].data + value[i].len, '/'))
-        {
+        if (!ngx_tecken_download_word(&value[i])) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\"", &value[i]);
             return NGX_CONF_ERROR;
@@ -388,6 +504,16 @@ ngx_tecken_download_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* a component of a path; "off" beside others contradicts them */
+
+static ngx_uint_t
+ngx_tecken_download_word(ngx_str_t *word)
+{
+    return word->len && ngx_strcmp(word->data, "off") != 0
+           && ngx_strlchr(word->data, word->data + word->len, '/') == NULL;
+}
+
+
 /* tecken_ignore NAME ... [debug_id=ID ...], or "off" */
 
 static char *
@@ -396,7 +522,7 @@ ngx_tecken_download_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_tecken_download_loc_conf_t *dlcf = conf;
 
     ngx_str_t    *value, *s, v;
-    ngx_uint_t    i;
+    ngx_uint_t    i, valid;
     ngx_array_t  *array;
 
     if (dlcf->ignore != NGX_CONF_UNSET_PTR) {
@@ -420,14 +546,18 @@ ngx_tecken_download_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         v = value[i];
         array = dlcf->ignore;
+        valid = ngx_tecken_download_word(&v);
 
         if (ngx_strncmp(v.data, "debug_id=", 9) == 0) {
             v.data += 9;
             v.len -= 9;
             array = dlcf->ignore_ids;
+            valid = v.len
+                    && strspn((char *) v.data, "0123456789abcdefABCDEF")
+                       == v.len;
         }
 
-        if (v.len == 0) {
+        if (!valid) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\"", &value[i]);
             return NGX_CONF_ERROR;

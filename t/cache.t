@@ -122,7 +122,7 @@ __DATA__
 
 
 
-=== TEST 8: refresh asks anew, shares the lookup, keeps the old value if it fails
+=== TEST 8: refresh asks anew, shares the lookup, keeps the value if it fails
 --- user_files
 >>> page.html
 <!--# include virtual="/probe?op=set&key=a&value=5" -->
@@ -199,6 +199,8 @@ __DATA__
 
 
 === TEST 13: a key takes less than 64 bytes
+--- http_config
+tecken_zone tecken:2m;
 --- request
 GET /probe?op=bench&n=10000
 --- response_body_like eval
@@ -206,10 +208,22 @@ qr/^hits 10000\nevictions 0\nkeys 10000\nbytes_per_key [1-5]\d\./m
 
 
 
-=== TEST 14: a full zone forgets the oldest keys and nothing else
---- http_config
-tecken_zone tecken:64k;
+=== TEST 14: a full zone forgets some keys and nothing else
 --- request
-GET /probe?op=bench&n=20000
+GET /probe?op=bench&n=40000
 --- response_body_like eval
-qr/^hits (\d+)\nevictions (\d+)\nkeys \1\n(?(?{ $1 + $2 != 20000 })(?!))/m
+qr/^hits (\d+)\nevictions (\d+)\nkeys \1\n(?(?{ $1 + $2 != 40000 })(?!))/m
+
+
+
+=== TEST 15: more flights than the zone has room for
+--- user_files eval
+">>> page.html\n" . join '', map {
+    qq(<!--# include virtual="/probe?op=join&key=k$_&hold=99&value=$_" -->)
+} 1 .. 1500
+--- request eval
+["GET /page.html", "GET /probe?op=get&key=k1", "GET /probe?op=get&key=k1500",
+ "GET /probe?op=status"]
+--- response_body_like eval
+[qr/\A@{[ join '', map { "owner landed $_\n" } 1 .. 1500 ]}\n?\z/,
+ qr/\Ahit 1\n/, qr/\Amiss\n/, qr/^flights 0$/m]

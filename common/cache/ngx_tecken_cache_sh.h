@@ -27,6 +27,12 @@
 #define NGX_TECKEN_FLIGHT_LANDED  2
 #define NGX_TECKEN_FLIGHT_FAILED  3
 
+/* state of ngx_tecken_flight_t */
+#define NGX_TECKEN_FLIGHT_IDLE     0
+#define NGX_TECKEN_FLIGHT_WAITING  1
+#define NGX_TECKEN_FLIGHT_READY    2
+#define NGX_TECKEN_FLIGHT_OWNER    3
+
 
 /*
  * Everything in the zone is addressed by index, and index 0 is none: node 0
@@ -116,6 +122,9 @@ struct ngx_tecken_cache_s {
 #define ngx_tecken_cache_node(sh, i)    (&(sh)->nodes[i])
 #define ngx_tecken_cache_flight(sh, i)  (&(sh)->flights[i])
 
+#define ngx_tecken_flight_late(deadline)                                      \
+    ((ngx_msec_int_t) (ngx_current_msec - (deadline)) >= 0)
+
 /* milliseconds that do not wrap while a zone lives */
 
 #if (NGX_PTR_SIZE == 8)
@@ -169,7 +178,28 @@ void ngx_tecken_flight_end(ngx_tecken_cache_sh_t *sh, uint32_t i,
 /* looks at the next n flights for forgotten ones */
 void ngx_tecken_flight_sweep(ngx_tecken_cache_sh_t *sh, ngx_uint_t n);
 
-/* tells the waiters of this process, not under the lock */
+/* the answer of join(), f->flight is set unless it is NGX_OK */
+ngx_int_t ngx_tecken_flight_ask(ngx_tecken_cache_t *cache,
+    ngx_tecken_flight_t *f);
+
+/* makes f the owner of its flight */
+void ngx_tecken_flight_own(ngx_tecken_cache_sh_t *sh, ngx_tecken_flight_t *f);
+
+
+/* the waiters of this process, without the lock */
+
+void ngx_tecken_flight_wait(ngx_tecken_cache_t *cache,
+    ngx_tecken_flight_t *f);
+void ngx_tecken_flight_forget(ngx_tecken_cache_t *cache,
+    ngx_tecken_flight_t *f);
+
+/* who has waited longest for the flight of f, or NULL */
+ngx_tecken_flight_t *ngx_tecken_flight_next(ngx_tecken_cache_t *cache,
+    ngx_tecken_flight_t *f);
+
+/* one waiter, or all of a flight, get this result from the event loop */
+void ngx_tecken_flight_ready(ngx_tecken_cache_t *cache,
+    ngx_tecken_flight_t *f, ngx_int_t rc, ngx_uint_t value);
 void ngx_tecken_flight_tell(ngx_tecken_cache_t *cache, uint32_t i,
     uint32_t sequence, ngx_int_t rc, ngx_uint_t value);
 

@@ -13,7 +13,19 @@
 #define NGX_TECKEN_TRANSFER_MAX_WAITING  16     /* times the connections */
 
 
+/*
+ * A share may have up to twice of what is left free: alone two thirds of all
+ * places, two of them two fifths each; there is one left for the next.
+ */
+#define ngx_tecken_transfer_room(tc, share)                                   \
+    ((tc)->nactive < (tc)->connections                                        \
+     && (share)->nactive < 2 * ((tc)->connections - (tc)->nactive))
+
+
 static ngx_int_t ngx_tecken_transfer_run(ngx_tecken_transfer_t *t);
+static void ngx_tecken_transfer_wait(ngx_tecken_transfer_t *t);
+static void ngx_tecken_transfer_unwait(ngx_tecken_transfer_t *t);
+static ngx_tecken_transfer_t *ngx_tecken_transfer_turn(void);
 static void ngx_tecken_transfer_options(ngx_tecken_transfer_t *t);
 static void ngx_tecken_transfer_release(ngx_tecken_transfer_t *t);
 static size_t ngx_tecken_transfer_header(char *line, size_t size, size_t n,
@@ -31,10 +43,12 @@ static void ngx_tecken_transfer_arm(ngx_tecken_transfer_t *t);
 ngx_int_t
 ngx_tecken_transfer_start(ngx_tecken_transfer_t *t)
 {
-    ngx_int_t           rc;
-    ngx_tecken_curl_t  *tc;
+    ngx_int_t                     rc;
+    ngx_tecken_curl_t            *tc;
+    ngx_tecken_transfer_share_t  *share;
 
     tc = &ngx_tecken_curl;
+    share = t->share;
 
     t->timer.handler = ngx_tecken_transfer_timeout;
     t->timer.data = t;
@@ -44,7 +58,7 @@ ngx_tecken_transfer_start(ngx_tecken_transfer_t *t)
     t->resumer.data = t;
     t->resumer.log = t->log;
 
-    if (tc->nactive < tc->connections) {
+    if (share->nwaiting == 0 && ngx_tecken_transfer_room(tc, share)) {
         rc = ngx_tecken_transfer_run(t);
 
         if (rc != NGX_OK) {
@@ -52,17 +66,14 @@ ngx_tecken_transfer_start(ngx_tecken_transfer_t *t)
             return rc;
         }
 
-    } else {
-        if (tc->nwaiting
-            >= tc->connections * NGX_TECKEN_TRANSFER_MAX_WAITING)
-        {
-            ngx_tecken_transfer_release(t);
-            return NGX_BUSY;
-        }
+    } else if (share->nwaiting
+               < tc->connections * NGX_TECKEN_TRANSFER_MAX_WAITING)
+    {
+        ngx_tecken_transfer_wait(t);
 
-        ngx_queue_insert_tail(&tc->waiting, &t->queue);
-        tc->nwaiting++;
-        t->waiting = 1;
+    } else {
+        ngx_tecken_transfer_release(t);
+        return NGX_BUSY;
     }
 
     ngx_tecken_transfer_arm(t);
@@ -102,9 +113,47 @@ ngx_tecken_transfer_run(ngx_tecken_transfer_t *t)
     }
 
     tc->nactive++;
+    t->share->nactive++;
     t->active = 1;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_tecken_transfer_wait(ngx_tecken_transfer_t *t)
+{
+    ngx_tecken_transfer_share_t  *share;
+
+    share = t->share;
+
+    if (share->nwaiting == 0) {
+        ngx_queue_init(&share->waiting);
+        ngx_queue_insert_tail(&ngx_tecken_curl.waiting, &share->queue);
+    }
+
+    ngx_queue_insert_tail(&share->waiting, &t->queue);
+
+    share->nwaiting++;
+    t->waiting = 1;
+}
+
+
+static void
+ngx_tecken_transfer_unwait(ngx_tecken_transfer_t *t)
+{
+    ngx_tecken_transfer_share_t  *share;
+
+    share = t->share;
+
+    ngx_queue_remove(&t->queue);
+
+    share->nwaiting--;
+    t->waiting = 0;
+
+    if (share->nwaiting == 0) {
+        ngx_queue_remove(&share->queue);
+    }
 }
 
 
@@ -215,14 +264,13 @@ ngx_tecken_transfer_release(ngx_tecken_transfer_t *t)
     tc = &ngx_tecken_curl;
 
     if (t->waiting) {
-        ngx_queue_remove(&t->queue);
-        tc->nwaiting--;
-        t->waiting = 0;
+        ngx_tecken_transfer_unwait(t);
     }
 
     if (t->active) {
         (void) curl_multi_remove_handle(tc->multi, t->easy);
         tc->nactive--;
+        t->share->nactive--;
         t->active = 0;
     }
 
@@ -270,20 +318,11 @@ void
 ngx_tecken_transfer_next(void)
 {
     ngx_int_t               rc;
-    ngx_queue_t            *q;
-    ngx_tecken_curl_t      *tc;
     ngx_tecken_transfer_t  *t;
 
-    tc = &ngx_tecken_curl;
+    while ((t = ngx_tecken_transfer_turn())) {
 
-    while (tc->nactive < tc->connections && !ngx_queue_empty(&tc->waiting)) {
-
-        q = ngx_queue_head(&tc->waiting);
-        t = ngx_queue_data(q, ngx_tecken_transfer_t, queue);
-
-        ngx_queue_remove(q);
-        tc->nwaiting--;
-        t->waiting = 0;
+        ngx_tecken_transfer_unwait(t);
 
         rc = ngx_tecken_transfer_run(t);
 
@@ -298,6 +337,37 @@ ngx_tecken_transfer_next(void)
             t->done(t);
         }
     }
+}
+
+
+/* the next that may run, of the shares in turn */
+
+static ngx_tecken_transfer_t *
+ngx_tecken_transfer_turn(void)
+{
+    ngx_queue_t                  *q;
+    ngx_tecken_curl_t            *tc;
+    ngx_tecken_transfer_share_t  *share;
+
+    tc = &ngx_tecken_curl;
+
+    for (q = ngx_queue_head(&tc->waiting);
+         q != ngx_queue_sentinel(&tc->waiting);
+         q = ngx_queue_next(q))
+    {
+        share = ngx_queue_data(q, ngx_tecken_transfer_share_t, queue);
+
+        if (ngx_tecken_transfer_room(tc, share)) {
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(&tc->waiting, q);
+
+            q = ngx_queue_head(&share->waiting);
+
+            return ngx_queue_data(q, ngx_tecken_transfer_t, queue);
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -29,6 +29,19 @@ typedef struct ngx_tecken_transfer_s  ngx_tecken_transfer_t;
 typedef void (*ngx_tecken_transfer_handler_pt)(ngx_tecken_transfer_t *t);
 
 
+/*
+ * Transfers to one server: they never take all places, so that a server that
+ * stalls leaves some for those to others.  One for each, all zero at first.
+ */
+
+typedef struct {
+    ngx_queue_t                      queue;        /* when some wait */
+    ngx_queue_t                      waiting;      /* transfers */
+    ngx_uint_t                       nwaiting;
+    ngx_uint_t                       nactive;
+} ngx_tecken_transfer_share_t;
+
+
 struct ngx_tecken_transfer_s {
 
     /* set by the caller before the start, kept by it until the end */
@@ -38,6 +51,7 @@ struct ngx_tecken_transfer_s {
     struct curl_slist               *headers;      /* freed by the transfer */
     struct curl_slist               *connect_to;   /* NULL: numeric host */
     const char                      *ca_file;      /* NULL: system's */
+    ngx_tecken_transfer_share_t     *share;
     off_t                            upload;       /* body size, -1: none */
 
     ngx_msec_t                       connect_timeout;
@@ -120,8 +134,7 @@ typedef struct {
     ngx_event_t                      timer;
     ngx_log_t                       *log;
 
-    ngx_queue_t                      waiting;      /* transfers */
-    ngx_uint_t                       nwaiting;
+    ngx_queue_t                      waiting;      /* shares, in turn */
     ngx_uint_t                       nactive;
     ngx_uint_t                       connections;
 

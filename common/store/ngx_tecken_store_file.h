@@ -23,9 +23,11 @@
  *   .tecken~1.2 -> NAME
  *   .tecken+NAME -> .tecken.NAME
  *
- * under flock() of the directory.  The metadata notes size, time and inode
- * of its object, so that a reader, who takes no lock, finds the right one of
- * both at every instant and after a crash between any two steps.
+ * under flock() of the directory (which NFS has not: there only reads work).
+ * The metadata notes size, time and inode of its object, so that a reader,
+ * who takes no lock, finds the right one of both at every instant and after a
+ * crash between any two steps.  A copy is as good: "rsync -a" and "cp -a"
+ * always, those that drop times unless they copy amid a put.
  */
 
 

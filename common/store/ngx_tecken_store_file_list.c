@@ -6,7 +6,7 @@
  */
 
 
-#include <ngx_tecken_store_file.h>
+#include <ngx_tecken_store_file_names.h>
 
 #include <dirent.h>
 
@@ -19,17 +19,8 @@
 
 
 #define NGX_TECKEN_FILE_LIST_NAMES    16384     /* in all levels */
-#define NGX_TECKEN_FILE_LIST_FEW      16        /* in any level */
 #define NGX_TECKEN_FILE_LIST_ENTRIES  256       /* in one run */
 #define NGX_TECKEN_FILE_LIST_DATA     65536
-
-
-/* a component of keys; of a directory with the slash */
-
-typedef struct {
-    size_t                        len;
-    u_char                        data[TK_FILE_NAME_MAX + 1];
-} ngx_tecken_file_name_t;
 
 
 typedef struct ngx_tecken_file_level_s  ngx_tecken_file_level_t;
@@ -43,15 +34,9 @@ struct ngx_tecken_file_level_s {
     dev_t                         device;
     ino_t                         inode;
 
-    ngx_tecken_file_name_t       *names;    /* a heap, then sorted */
-    ngx_uint_t                    max;
-    ngx_uint_t                    size;     /* allocated */
-    ngx_uint_t                    n;
-    ngx_uint_t                    i;
-
-    ngx_tecken_file_name_t        last;     /* was used */
+    ngx_tecken_file_names_t       names;
+    ngx_uint_t                    i;        /* the next of them */
     unsigned                      opened:1;
-    unsigned                      more:1;   /* than there was room for */
 };
 
 
@@ -104,15 +89,6 @@ static ngx_int_t ngx_tecken_file_list_read(ngx_tecken_task_t *task, DIR *dir);
 static ngx_uint_t ngx_tecken_file_list_loops(ngx_tecken_file_level_t *level);
 static ngx_int_t ngx_tecken_file_list_decode(ngx_tecken_file_list_t *list,
     DIR *dir, struct dirent *de, ngx_tecken_file_name_t *name);
-static ngx_int_t ngx_tecken_file_list_insert(ngx_tecken_file_level_t *level,
-    ngx_tecken_file_name_t *name, ngx_log_t *log);
-static void ngx_tecken_file_list_sift(ngx_tecken_file_level_t *level,
-    ngx_uint_t i, ngx_uint_t n);
-static void ngx_tecken_file_list_sort(ngx_tecken_file_level_t *level);
-static void ngx_tecken_file_list_copy(ngx_tecken_file_name_t *dst,
-    ngx_tecken_file_name_t *src);
-static ngx_int_t ngx_tecken_file_list_cmp(ngx_tecken_file_name_t *one,
-    ngx_tecken_file_name_t *two);
 
 
 ngx_int_t
@@ -243,8 +219,8 @@ ngx_tecken_file_list_free(void *data)
     ngx_tecken_file_level_t  *level;
 
     for (level = list->first; level; level = level->down) {
-        if (level->names) {
-            ngx_free(level->names);
+        if (level->names.elts) {
+            ngx_free(level->names.elts);
         }
     }
 }
@@ -348,9 +324,9 @@ ngx_tecken_file_list_next(ngx_tecken_task_t *task)
 
     level = list->level;
 
-    if (level->i == level->n) {
+    if (level->i == level->names.n) {
 
-        if (level->opened && !level->more) {
+        if (level->opened && !level->names.more) {
             list->level = level->up;
             return NGX_OK;
         }
@@ -358,9 +334,9 @@ ngx_tecken_file_list_next(ngx_tecken_task_t *task)
         return ngx_tecken_file_list_scan(task);
     }
 
-    name = &level->names[level->i++];
+    name = &level->names.elts[level->i++];
 
-    ngx_tecken_file_list_copy(&level->last, name);
+    ngx_tecken_file_name_copy(&level->names.last, name);
 
     if (name->len && name->data[name->len - 1] == '/') {
         return ngx_tecken_file_list_push(task, name);
@@ -442,10 +418,10 @@ ngx_tecken_file_list_level(ngx_tecken_task_t *task,
         left = NGX_TECKEN_FILE_LIST_NAMES;
 
         for (l = up; l; l = l->up) {
-            left -= ngx_min(left, l->max);
+            left -= ngx_min(left, l->names.max);
         }
 
-        level->max = ngx_max(left / 4, NGX_TECKEN_FILE_LIST_FEW);
+        level->names.max = ngx_max(left / 4, NGX_TECKEN_FILE_LIST_FEW);
 
         if (up) {
             up->down = level;
@@ -455,11 +431,11 @@ ngx_tecken_file_list_level(ngx_tecken_task_t *task,
         }
     }
 
-    level->n = 0;
     level->i = 0;
-    level->last.len = 0;
     level->opened = 0;
-    level->more = 0;
+    level->names.n = 0;
+    level->names.more = 0;
+    level->names.last.len = 0;
 
     return level;
 }
@@ -544,9 +520,9 @@ ngx_tecken_file_list_scan(ngx_tecken_task_t *task)
     list = task->data;
     level = list->level;
 
-    level->n = 0;
     level->i = 0;
-    level->more = 0;
+    level->names.n = 0;
+    level->names.more = 0;
 
     list->path[level->path_len] = '\0';
 
@@ -584,7 +560,7 @@ ngx_tecken_file_list_scan(ngx_tecken_task_t *task)
 
     (void) closedir(dir);
 
-    ngx_tecken_file_list_sort(level);
+    ngx_tecken_file_names_sort(&level->names);
 
     return rc;
 }
@@ -620,7 +596,8 @@ ngx_tecken_file_list_read(ngx_tecken_task_t *task, DIR *dir)
             continue;
         }
 
-        if (ngx_tecken_file_list_insert(list->level, &name, task->pool->log)
+        if (ngx_tecken_file_names_insert(&list->level->names, &name,
+                                         task->pool->log)
             != NGX_OK)
         {
             ngx_tecken_file_error(&list->error, 0, "no memory");
@@ -711,146 +688,4 @@ ngx_tecken_file_list_decode(ngx_tecken_file_list_t *list, DIR *dir,
     }
 
     return NGX_OK;
-}
-
-
-/* keeps the first names after the last one, the greatest at the top */
-
-static ngx_int_t
-ngx_tecken_file_list_insert(ngx_tecken_file_level_t *level,
-    ngx_tecken_file_name_t *name, ngx_log_t *log)
-{
-    ngx_uint_t               i, up, size;
-    ngx_tecken_file_name_t  *names, swap;
-
-    if (level->last.len && ngx_tecken_file_list_cmp(name, &level->last) <= 0) {
-        return NGX_OK;
-    }
-
-    if (level->n == level->max) {
-        level->more = 1;
-
-        if (ngx_tecken_file_list_cmp(name, &level->names[0]) < 0) {
-            ngx_tecken_file_list_copy(&level->names[0], name);
-            ngx_tecken_file_list_sift(level, 0, level->n);
-        }
-
-        return NGX_OK;
-    }
-
-    if (level->n == level->size) {
-        size = level->size ? level->size * 2 : NGX_TECKEN_FILE_LIST_FEW;
-        size = ngx_min(size, level->max);
-
-        names = ngx_alloc(size * sizeof(ngx_tecken_file_name_t), log);
-        if (names == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (level->names) {
-            ngx_memcpy(names, level->names,
-                       level->n * sizeof(ngx_tecken_file_name_t));
-            ngx_free(level->names);
-        }
-
-        level->names = names;
-        level->size = size;
-    }
-
-    names = level->names;
-    i = level->n++;
-
-    ngx_tecken_file_list_copy(&names[i], name);
-
-    for ( /* void */ ; i; i = up) {
-        up = (i - 1) / 2;
-
-        if (ngx_tecken_file_list_cmp(&names[i], &names[up]) <= 0) {
-            break;
-        }
-
-        ngx_tecken_file_list_copy(&swap, &names[i]);
-        ngx_tecken_file_list_copy(&names[i], &names[up]);
-        ngx_tecken_file_list_copy(&names[up], &swap);
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_tecken_file_list_sift(ngx_tecken_file_level_t *level, ngx_uint_t i,
-    ngx_uint_t n)
-{
-    ngx_uint_t               next;
-    ngx_tecken_file_name_t  *names, swap;
-
-    names = level->names;
-
-    for ( ;; ) {
-        next = 2 * i + 1;
-
-        if (next >= n) {
-            return;
-        }
-
-        if (next + 1 < n
-            && ngx_tecken_file_list_cmp(&names[next + 1], &names[next]) > 0)
-        {
-            next++;
-        }
-
-        if (ngx_tecken_file_list_cmp(&names[next], &names[i]) <= 0) {
-            return;
-        }
-
-        ngx_tecken_file_list_copy(&swap, &names[i]);
-        ngx_tecken_file_list_copy(&names[i], &names[next]);
-        ngx_tecken_file_list_copy(&names[next], &swap);
-
-        i = next;
-    }
-}
-
-
-static void
-ngx_tecken_file_list_sort(ngx_tecken_file_level_t *level)
-{
-    ngx_uint_t               n;
-    ngx_tecken_file_name_t  *names, swap;
-
-    names = level->names;
-
-    for (n = level->n; n > 1; n--) {
-        ngx_tecken_file_list_copy(&swap, &names[0]);
-        ngx_tecken_file_list_copy(&names[0], &names[n - 1]);
-        ngx_tecken_file_list_copy(&names[n - 1], &swap);
-
-        ngx_tecken_file_list_sift(level, 0, n - 1);
-    }
-}
-
-
-static void
-ngx_tecken_file_list_copy(ngx_tecken_file_name_t *dst,
-    ngx_tecken_file_name_t *src)
-{
-    dst->len = src->len;
-    ngx_memcpy(dst->data, src->data, src->len);
-}
-
-
-static ngx_int_t
-ngx_tecken_file_list_cmp(ngx_tecken_file_name_t *one,
-    ngx_tecken_file_name_t *two)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_memcmp(one->data, two->data, ngx_min(one->len, two->len));
-
-    if (rc == 0) {
-        rc = (one->len > two->len) - (one->len < two->len);
-    }
-
-    return rc;
 }

@@ -152,7 +152,6 @@ ngx_tecken_file_put_create(ngx_tecken_store_op_t *op,
 
     put->op = op;
     put->thread_pool = op->storage->io_pool;
-    put->public = op->storage->public;
     put->log = ctx->task->pool->log;
     put->dir = NGX_INVALID_FILE;
     put->fd = NGX_INVALID_FILE;

@@ -12,7 +12,8 @@
 
 /*
  * A put: the event loop fills buffers (ngx_tecken_store_file_put.c) that a
- * thread writes (ngx_tecken_store_file_write.c).
+ * thread writes (ngx_tecken_store_file_write.c) to a file that then takes the
+ * object's place (ngx_tecken_store_file_commit.c).
  */
 
 
@@ -47,7 +48,6 @@ typedef struct {
     u_char                       *path;       /* of the object */
     u_char                       *name;       /* its last component */
     u_char                       *below;      /* where the root in it ends */
-    ngx_uint_t                    public;
 
     u_char                        md5[16];
     u_char                        sha256[32];
@@ -81,6 +81,16 @@ void ngx_tecken_file_put_run(ngx_tecken_task_t *task);
 
 /* removes and closes what is left of it */
 void ngx_tecken_file_put_discard(void *data);
+
+
+/* in the thread; NGX_OK, or NGX_ERROR with put->error set */
+ngx_int_t ngx_tecken_file_put_commit(ngx_tecken_file_put_t *put);
+
+/* of a directory: 0 or why it failed */
+ngx_err_t ngx_tecken_file_put_fsync(ngx_fd_t dir);
+
+/* of the put's directory; clears name */
+void ngx_tecken_file_put_unlink(ngx_tecken_file_put_t *put, u_char *name);
 
 
 #endif /* _NGX_TECKEN_STORE_FILE_PUT_H_INCLUDED_ */

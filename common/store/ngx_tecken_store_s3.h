@@ -41,6 +41,8 @@ typedef struct {
     ngx_msec_t                  deadline;
     ngx_uint_t                  retries;
 
+    ngx_tecken_transfer_share_t share;           /* this process' */
+
     time_t                      skew;            /* the server's clock less
                                                     ours, once it matters */
 

@@ -118,6 +118,7 @@ static ngx_int_t
 ngx_tecken_s3_resolve(ngx_tecken_s3_call_t *call)
 {
     ngx_str_t             *name;
+    ngx_msec_int_t         left;
     ngx_resolver_ctx_t    *ctx, temp;
     ngx_tecken_storage_t  *st;
 
@@ -135,7 +136,10 @@ ngx_tecken_s3_resolve(ngx_tecken_s3_call_t *call)
     ctx->name = *name;
     ctx->handler = ngx_tecken_s3_resolved;
     ctx->data = call;
-    ctx->timeout = st->resolver_timeout;
+
+    left = (ngx_msec_int_t) (call->ends - ngx_current_msec);
+    ctx->timeout = ngx_min(st->resolver_timeout,
+                           (ngx_msec_t) ngx_max(left, 1));
 
     call->resolving = ctx;
     call->op->rc = NGX_AGAIN;
@@ -286,6 +290,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
 
     t->method = call->method;
     t->ca_file = s3->ca.len ? (char *) s3->ca.data : NULL;
+    t->share = &s3->share;
     t->log = call->op->log;
     t->data = call;
     t->header = ngx_tecken_s3_header;

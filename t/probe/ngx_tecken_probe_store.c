@@ -703,6 +703,10 @@ ngx_tecken_probe_store_finish(ngx_tecken_probe_store_ctx_t *ctx)
 
     r = ctx->request;
 
+    if (ctx->event.timer_set) {
+        ngx_del_timer(&ctx->event);
+    }
+
     if (ctx->cancelled) {
         ngx_tecken_store_op_destroy(ctx->op);
         ctx->op = NULL;

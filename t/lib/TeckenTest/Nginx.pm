@@ -19,8 +19,8 @@ use POSIX ();
 use TeckenTest::HTTP ();
 use TeckenTest::Load;
 use TeckenTest::Process qw(
-    alive become_subreaper free_port give_away kill_pid lifeline remove_tree slurp spawn
-    temp_dir unprivileged_ids wait_until write_file
+    alive become_subreaper free_port give_away kill_pid lifeline remove_tree
+    slurp spawn temp_dir unprivileged_ids wait_until write_file
 );
 
 

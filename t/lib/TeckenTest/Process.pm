@@ -18,9 +18,9 @@ use Scalar::Util ();
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(
-    alive become_subreaper become_unprivileged free_port free_ports fork_child give_away kill_pid
-    lifeline reap remove_tree run_child slurp spawn temp_dir unprivileged_ids
-    wait_until write_file
+    alive become_subreaper become_unprivileged fork_child free_port free_ports
+    give_away kill_pid lifeline reap remove_tree run_child slurp spawn temp_dir
+    unprivileged_ids wait_until write_file
 );
 
 my %lifelines;                       # the parent's ends, weak

@@ -11,6 +11,7 @@ use strict;
 use warnings;
 
 use Errno ();
+use IO::Handle ();
 use JSON::PP ();
 use Socket qw(
     AF_INET IPPROTO_TCP SOCK_STREAM SOL_SOCKET SO_ERROR TCP_NODELAY
@@ -48,7 +49,7 @@ sub _new
         %defaults, %$options, loop => TeckenTest::Loop->new, sent => 0,
         done => 0, status => {}, failures => {}, retried => 0, opened => 0,
         open => {}, queue => [], waiting => 0, latencies => [], first => 0,
-        announced => 0, next => 0, serial => 0, samples => [],
+        active => 0, next => 0, serial => 0, samples => [],
     }, __PACKAGE__;
 
     $self->{address} = pack_sockaddr_in($self->{port}, inet_aton('127.0.0.1'));
@@ -135,8 +136,7 @@ sub _settle
     my ($self) = @_;
 
     return 0 if $self->_wants_more;
-    return 0 if grep { $_->{message} } values %{ $self->{open} };
-    return 0 if grep { $_->{message} } @{ $self->{queue} };
+    return 0 if $self->{active};
 
     $self->{loop}->stop;
 
@@ -168,8 +168,6 @@ sub _connect
     socket my $socket, AF_INET, SOCK_STREAM, IPPROTO_TCP
         or return $self->_fail($client, 'connect', "socket: $!");
 
-    # not IO::Socket's: ten thousand of them take their time
-    require IO::Handle;
     $socket->blocking(0);
     setsockopt $socket, IPPROTO_TCP, TCP_NODELAY, 1;
 
@@ -224,6 +222,7 @@ sub _next_message
     $client->{message} = $messages->[ $self->{next}++ % @$messages ];
     $client->{started} = time;
     $self->{sent}++;
+    $self->{active}++;
 }
 
 
@@ -312,7 +311,7 @@ sub _done
     my $keep = $self->{keepalive} && $head->{keep_alive}
                && $client->{offset} == length $client->{message}{text};
 
-    delete @$client{qw(message head body content offset)};
+    $self->_forget_message($client);
     $client->{used} = 1;
 
     $keep ? $self->_go_on($client) : $self->_close_and_requeue($client);
@@ -392,8 +391,17 @@ sub _fail
     $self->_count_failure($kind, $text);
     $self->_announce($client);
 
-    delete @$client{qw(message head body content offset)};
+    $self->_forget_message($client);
     $self->_close_and_requeue($client);
+}
+
+
+sub _forget_message
+{
+    my ($self, $client) = @_;
+
+    $self->{active}-- if $client->{message};
+    delete @$client{qw(message head body content offset)};
 }
 
 

@@ -234,6 +234,7 @@ my $slashes = '/' x 1024;
 [200, 200, 502, 404, 200, 200, 502, 404]
 --- response_body_like eval
 ['', '^long$', 'needs 1 to 1024 bytes', '', '', '^slashes$', 'cannot be', '']
+--- timeout: 10
 
 
 
@@ -656,7 +657,7 @@ GET /s/?check
     tecken_storage files file:///nonexistent/folder;
 --- must_die
 --- error_log eval
-qr/stat\(\) "\/nonexistent\/folder" of storage "files" failed \(2: .*nginx.conf:\d+/
+qr/"\/nonexistent\/folder" of storage "files" failed \(2: .*nginx.conf:\d+/
 
 
 
@@ -676,4 +677,4 @@ qr/"\/etc\/passwd" of storage "files" is not a directory in .*nginx.conf:\d+/
     tecken_storage files file://folder;
 --- must_die
 --- error_log
-invalid URL "file://folder" of storage "files", it must be "file://" and an absolute path
+invalid URL "file://folder" of storage "files", it must be "file://" and an

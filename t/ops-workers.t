@@ -215,6 +215,7 @@ main::is(main::metric('a_total{k="1"}'), $n + $more, 'and after');
 --- request
 GET /metrics
 --- response_body_like: (?m)^b_total 0$
+--- error_log eval: qr/worker process \d+ exited on signal 9/
 
 
 

@@ -1,0 +1,29 @@
+
+# Static analysis, and the suites with everything that can be watched.
+
+# nginx's source: a Debian suite that has it
+CHECK_SUITE =		bookworm
+
+# nginx itself passes NULL with a length of 0 to memcpy(), and compares four
+# bytes of a request at a time wherever they are
+SANITIZE_CFLAGS =	-O1 -g -fsanitize=address,undefined \
+			-fno-sanitize=nonnull-attribute,alignment \
+			-fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1
+
+.PHONY: check-static check-sanitized check-valgrind
+
+#: check            static analysis, and the suites under sanitizers and
+#:                  valgrind
+check: check-static check-sanitized check-valgrind
+
+check-sanitized: deps-test unit-asan-run fuzz-short
+	@mk/nginx-source $(CHECK_SUITE) $(BUILD)/sources
+	@ASAN_OPTIONS=detect_odr_violation=0 \
+		LSAN_OPTIONS=suppressions=$(CURDIR)/t/lib/Test/Nginx/lsan.suppress:print_suppressions=0 \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		TEST_NGINX_TIMEOUT=30 \
+		$(MAKE) suites BUILD=$(BUILD)/sanitized \
+		NGINX_SRC=$(abspath $(BUILD))/sources/$(CHECK_SUITE) \
+		NGINX_CFLAGS="$(SANITIZE_CFLAGS)" \
+		NGINX_LDFLAGS=-fsanitize=address,undefined \
+		UNIT_TESTS= SUITES="$(MODULE_SUITES)"
