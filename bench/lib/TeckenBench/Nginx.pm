@@ -28,7 +28,7 @@ sub start
 
     my $self = bless {
         dir => temp_dir('tecken-bench'), port => free_port(),
-        workers => $options{workers} // 1, zone => $options{zone} // '16m',
+        owner => $$, workers => $options{workers} // 1, zone => $options{zone} // '16m',
     }, $class;
 
     my $files = $options{files} // {};
@@ -84,6 +84,9 @@ sub stop
 sub DESTROY
 {
     my ($self) = @_;
+
+    # a forked child has a copy
+    return if $self->{owner} != $$;
 
     local ($?, $@);
     $self->stop;
