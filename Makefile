@@ -22,6 +22,7 @@ include mk/run.mk
 include t/unit.mk
 include mk/test.mk
 include mk/check.mk
+include mk/bench.mk
 
 
 clean:

@@ -257,6 +257,21 @@ END
 }
 
 
+# Moves other processes, all their threads, off the only worker's processor.
+sub leave_to_worker
+{
+    my (@pids) = @_;
+
+    return if cpus() < 2;
+
+    for my $pid (@pids) {
+        chomp $pid;
+        system("taskset -acp 1-@{[ cpus() - 1 ]} $pid >/dev/null") == 0
+            or die "taskset: status $?\n";
+    }
+}
+
+
 sub cpus
 {
     my $n = () = slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
