@@ -24,6 +24,7 @@ include t/unit.mk
 include mk/test.mk
 include mk/check.mk
 include mk/versions.mk
+include mk/bench.mk
 
 
 clean:
