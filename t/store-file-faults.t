@@ -118,7 +118,7 @@ sub names
 
 
 # [name, is there an object before, calls of a put, the one that replaces]
-for my $case (['new', 0, 5, 4], ['over', 1, 8, 5]) {
+for my $case (['new', 0, 6, 5], ['over', 1, 8, 5]) {
     my ($name, $before, $calls, $rename) = @$case;
 
     subtest "kill -9 before each step: $name" => sub {

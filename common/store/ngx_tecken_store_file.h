@@ -24,6 +24,7 @@
  *   .tecken+NAME -> .tecken.NAME
  *
  * under flock() of the directory (which NFS has not: there only reads work).
+ * Where there is no NAME yet, its metadata go to .tecken.NAME at once.
  * The metadata notes size, time and inode of its object, so that a reader,
  * who takes no lock, finds the right one of both at every instant and after a
  * crash between any two steps.  A copy is as good: "rsync -a" and "cp -a"
