@@ -276,7 +276,9 @@ ngx_tecken_file_meta_read(ngx_fd_t dir, u_char *name, u_char *text,
     if (fd == NGX_INVALID_FILE) {
         err = ngx_errno;
 
-        if (err == NGX_ENOENT) {
+        /* some file systems have shorter names than TK_FILE_NAME_MAX */
+
+        if (err == NGX_ENOENT || err == NGX_ENAMETOOLONG) {
             return NGX_DECLINED;
         }
 
