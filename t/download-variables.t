@@ -92,9 +92,9 @@ my $rest = 'file=s3.pdb id=Ab12 name=s3.sym key=s3.pdb/AB12/s3.sym';
 main::same(main::logged('/s3.pdb/Ab12/s3.sym', '/s3.pdb/Ab12/s3.sym',
                         '/s3.pdb/Ab12/s3.sym?_refresh',
                         [ 'HEAD', '/s3.pdb/Ab12/s3.sym' ]),
-    join '', map { "$_ $rest\n" } '302 source=s3 cache=MISS',
-    '302 source=s3 cache=HIT', '302 source=s3 cache=BYPASS',
-    '200 source=s3 cache=HIT', 'found in S3');
+    join('', map { "$_ $rest\n" } '302 source=s3 cache=MISS',
+         '302 source=s3 cache=HIT', '302 source=s3 cache=BYPASS',
+         '200 source=s3 cache=HIT'), 'found in S3');
 
 
 
