@@ -332,18 +332,14 @@ ngx_tecken_download_open(ngx_tecken_download_ctx_t *ctx)
 
     of->read_ahead = clcf->read_ahead;
     of->directio = clcf->directio;
-    of->valid = clcf->open_file_cache_valid;
-    of->min_uses = clcf->open_file_cache_min_uses;
-    of->errors = clcf->open_file_cache_errors;
-    of->events = clcf->open_file_cache_events;
 
     if (ngx_http_set_disable_symlinks(r, clcf, &ctx->file, of) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (ngx_open_cached_file(clcf->open_file_cache, &ctx->file, of, r->pool)
-        == NGX_OK)
-    {
+    /* not from open_file_cache: the metadata is of the file as it is now */
+
+    if (ngx_open_cached_file(NULL, &ctx->file, of, r->pool) == NGX_OK) {
         return of->is_file ? NGX_OK : NGX_DECLINED;
     }
 

@@ -22,6 +22,7 @@
 #define NGX_TECKEN_VALUE_FOUND      1
 
 #define NGX_TECKEN_LOOKUP_SLACK     1000     /* ms beyond a storage's own */
+#define NGX_TECKEN_FIND_TRIES       3
 
 
 struct ngx_tecken_download_probe_s {
@@ -44,6 +45,8 @@ struct ngx_tecken_download_probe_s {
 static ngx_int_t ngx_tecken_download_slots(ngx_tecken_download_ctx_t *ctx);
 static ngx_uint_t ngx_tecken_download_known(ngx_tecken_download_ctx_t *ctx,
     ngx_tecken_cache_key_t *base);
+static ngx_int_t ngx_tecken_download_find(ngx_tecken_download_ctx_t *ctx,
+    ngx_tecken_storage_t *st);
 static ngx_int_t ngx_tecken_download_ask(ngx_tecken_download_slot_t *slot,
     ngx_tecken_cache_key_t *base);
 static ngx_int_t ngx_tecken_download_head(ngx_tecken_download_probe_t *p);
@@ -120,6 +123,13 @@ ngx_tecken_download_lookup(ngx_tecken_download_ctx_t *ctx)
 
     ctx->waiting = 1;
     r->read_event_handler = ngx_http_test_reading;
+
+    if (r->connection->read->pending_eof) {
+
+        /* the client's end came with its request, no event will tell again */
+
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
 
     return NGX_AGAIN;
 }
@@ -206,15 +216,7 @@ ngx_tecken_download_known(ngx_tecken_download_ctx_t *ctx,
 
             /* the file system is its own cache */
 
-            slot->rc = ngx_tecken_store_file_find(st, r->pool, &ctx->key,
-                                                  &ctx->file, &ctx->object,
-                                                  r->connection->log);
-
-            /* what can not be read must not hide another source's */
-
-            if (slot->rc == NGX_OK && st->public_url.len == 0) {
-                slot->rc = ngx_tecken_download_open(ctx);
-            }
+            slot->rc = ngx_tecken_download_find(ctx, st);
 
             if (slot->rc == NGX_ERROR) {
                 ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -249,6 +251,45 @@ ngx_tecken_download_known(ngx_tecken_download_ctx_t *ctx,
     }
 
     return ctx->nslots;
+}
+
+
+/*
+ * What can not be read must not hide another source's, so the file is opened
+ * here.  A put may come between its metadata and its bytes: these must be of
+ * the same object.
+ */
+
+static ngx_int_t
+ngx_tecken_download_find(ngx_tecken_download_ctx_t *ctx,
+    ngx_tecken_storage_t *st)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           tries;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    for (tries = 0; tries < NGX_TECKEN_FIND_TRIES; tries++) {
+
+        rc = ngx_tecken_store_file_find(st, r->pool, &ctx->key, &ctx->file,
+                                        &ctx->object, r->connection->log);
+
+        if (rc != NGX_OK || st->public_url.len) {
+            return rc;
+        }
+
+        rc = ngx_tecken_download_open(ctx);
+
+        if (rc == NGX_ERROR
+            || (rc == NGX_OK && ctx->of.size == ctx->object.size
+                && ctx->of.mtime == ctx->object.mtime))
+        {
+            return rc;
+        }
+    }
+
+    return rc;
 }
 
 
