@@ -261,10 +261,10 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     s3 = call->s3;
     t = &call->transfer;
 
-    if (t->url == NULL) {
+    if (t->target == NULL) {
         p = ngx_pnalloc(call->op->pool, s3->scheme.len + s3->host.len
                                         + call->path.len + call->query.len
-                                        + 2);
+                                        + 4);
         if (p == NULL) {
             return NGX_ERROR;
         }
@@ -273,6 +273,11 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
 
         p = ngx_cpymem(p, s3->scheme.data, s3->scheme.len);
         p = ngx_cpymem(p, s3->host.data, s3->host.len);
+        *p++ = '/';
+        *p++ = '\0';
+
+        t->target = (char *) p;
+
         p = ngx_cpymem(p, call->path.data, call->path.len);
 
         if (call->query.len) {
