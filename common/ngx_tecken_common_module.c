@@ -272,6 +272,13 @@ ngx_tecken_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_sec_value(conf->valid_found, prev->valid_found, 21600);
     ngx_conf_merge_sec_value(conf->valid_missing, prev->valid_missing, 21600);
 
+    /* an "if" in the location keeps the handler, not what it is to send */
+
+    if (conf->dockerflow == NGX_CONF_UNSET_UINT) {
+        conf->dockerflow = prev->dockerflow;
+        conf->version = prev->version;
+    }
+
     return NGX_CONF_OK;
 }
 
