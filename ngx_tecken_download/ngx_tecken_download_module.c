@@ -241,9 +241,10 @@ ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_tecken_download_loc_conf_t *prev = parent;
     ngx_tecken_download_loc_conf_t *conf = child;
 
-    ngx_str_t              *product;
-    ngx_uint_t              i;
-    ngx_tecken_loc_conf_t  *tlcf;
+    ngx_str_t                 *product;
+    ngx_uint_t                 i;
+    ngx_tecken_loc_conf_t     *tlcf;
+    ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_ptr_value(conf->products, prev->products, NULL);
     ngx_conf_merge_ptr_value(conf->extensions, prev->extensions, NULL);
@@ -259,6 +260,16 @@ ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_uint_value(conf->mode, prev->mode,
                               NGX_TECKEN_DOWNLOAD_REDIRECT);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* an "if" in the location keeps the handler, so it needs all of this */
+
+    if (clcf->noname && prev->enable) {
+        conf->enable = 1;
+        conf->file_name = prev->file_name;
+        conf->line = prev->line;
+    }
 
     if (!conf->enable) {
         return NGX_CONF_OK;
