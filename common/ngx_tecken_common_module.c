@@ -777,6 +777,10 @@ ngx_tecken_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    if (clcf->handler) {
+        return "conflicts with another handler of the location";
+    }
+
     clcf->handler = ngx_tecken_metrics_content;
 
     return NGX_CONF_OK;
@@ -850,6 +854,11 @@ ngx_tecken_dockerflow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     tmcf->used = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "conflicts with another handler of the location";
+    }
+
     clcf->handler = ngx_tecken_dockerflow_content;
 
     return NGX_CONF_OK;

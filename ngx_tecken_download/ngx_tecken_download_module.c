@@ -461,6 +461,11 @@ ngx_tecken_download(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     server->server = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "conflicts with another handler of the location";
+    }
+
     clcf->handler = ngx_tecken_download_handler;
 
     return NGX_CONF_OK;

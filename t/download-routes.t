@@ -362,3 +362,16 @@ location / {
 --- response_body_like eval: [ '^regular$', '^regular$', '' ]
 --- response_headers eval
 [ ('Access-Control-Allow-Origin: *') x 3 ]
+
+
+
+=== TEST 27: a location has one handler
+--- config
+location / {
+    tecken_metrics;
+    tecken_download;
+    tecken_sources  regular;
+}
+--- must_die
+--- error_log
+"tecken_download" directive conflicts with another handler of the location in

@@ -650,3 +650,23 @@ location = /lb {
 [qq({"version":  "1.0"}\n), '']
 --- no_error_log
 [error]
+
+
+
+=== TEST 35: two answers for one location
+--- http_config eval: $::Zone
+--- config
+location = /m { tecken_metrics; tecken_dockerflow lbheartbeat; }
+--- must_die
+--- error_log
+"tecken_dockerflow" directive conflicts with another handler of the location in
+
+
+
+=== TEST 36: two answers, the other way round
+--- http_config eval: $::Zone
+--- config
+location = /m { proxy_pass http://127.0.0.1:1; tecken_metrics; }
+--- must_die
+--- error_log
+"tecken_metrics" directive conflicts with another handler of the location in
