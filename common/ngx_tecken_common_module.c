@@ -399,10 +399,6 @@ ngx_tecken_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL) {
-        return NGX_OK;
-    }
-
     tmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_tecken_common_module);
 
@@ -427,10 +423,6 @@ ngx_tecken_exit_process(ngx_cycle_t *cycle)
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {
-        return;
-    }
-
-    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL) {
         return;
     }
 
