@@ -19,9 +19,12 @@ all: build
 include mk/deps.mk
 include mk/nginx.mk
 include mk/run.mk
+include mk/install.mk
 include t/unit.mk
 include mk/test.mk
 include mk/check.mk
+include mk/versions.mk
+include mk/bench.mk
 
 
 clean:

@@ -6,7 +6,7 @@ DEPS_BUILD =		gcc make libc6-dev nginx nginx-dev \
 			libcurl4-openssl-dev libexpat1-dev libssl-dev libpcre2-dev zlib1g-dev
 DEPS_RUN =		curl
 DEPS_TEST =		perl ceph-base ceph-common ceph-mon ceph-osd radosgw \
-			valgrind clang
+			valgrind clang libfaketime openssl
 DEPS_BENCH =		wrk
 DEPS_CHECK =		cppcheck clang-tidy
 DEPS_VERSIONS =		debootstrap

@@ -18,7 +18,10 @@
 static ngx_int_t ngx_tecken_download_header_filter(ngx_http_request_t *r);
 static ngx_uint_t ngx_tecken_download_unlocated(ngx_http_request_t *r,
     ngx_tecken_download_loc_conf_t *dlcf);
-static ngx_uint_t ngx_tecken_download_has_cors(ngx_http_request_t *r);
+static ngx_table_elt_t *ngx_tecken_download_find(ngx_http_request_t *r,
+    const ngx_str_t *name);
+static ngx_int_t ngx_tecken_download_proxied(ngx_http_request_t *r,
+    ngx_tecken_download_ctx_t *ctx);
 static ngx_int_t ngx_tecken_download_add(ngx_http_request_t *r,
     const ngx_table_elt_t *header);
 static ngx_int_t ngx_tecken_download_debug_time(ngx_http_request_t *r,
@@ -78,14 +81,23 @@ ngx_tecken_download_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    if (r->upstream == NULL || !ngx_tecken_download_has_cors(r)) {
+    /* a bucket may have rules of its own */
 
+    if (r->upstream == NULL
+        || !ngx_tecken_download_find(r, &ngx_tecken_download_cors[0].key))
+    {
         for (i = 0; i < 3; i++) {
             if (ngx_tecken_download_add(r, &ngx_tecken_download_cors[i])
                 != NGX_OK)
             {
                 return NGX_ERROR;
             }
+        }
+    }
+
+    if (ctx && ctx->cache_control.len && r->upstream) {
+        if (ngx_tecken_download_proxied(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
         }
     }
 
@@ -110,34 +122,53 @@ ngx_tecken_download_unlocated(ngx_http_request_t *r,
 }
 
 
-/* a bucket may have rules of its own */
-
-static ngx_uint_t
-ngx_tecken_download_has_cors(ngx_http_request_t *r)
+static ngx_table_elt_t *
+ngx_tecken_download_find(ngx_http_request_t *r, const ngx_str_t *name)
 {
-    ngx_uint_t              i;
-    ngx_list_part_t        *part;
-    ngx_table_elt_t        *h;
-    const ngx_table_elt_t  *origin;
-
-    origin = &ngx_tecken_download_cors[0];
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
 
     for (part = &r->headers_out.headers.part; part; part = part->next) {
 
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            if (h[i].hash && h[i].key.len == origin->key.len
-                && ngx_strncasecmp(h[i].key.data, origin->key.data,
-                                   origin->key.len)
-                   == 0)
+            if (h[i].hash && h[i].key.len == name->len
+                && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
             {
-                return 1;
+                return &h[i];
             }
         }
     }
 
-    return 0;
+    return NULL;
+}
+
+
+/* what the directive says goes before what the object was stored with */
+
+static ngx_int_t
+ngx_tecken_download_proxied(ngx_http_request_t *r,
+    ngx_tecken_download_ctx_t *ctx)
+{
+    ngx_table_elt_t  *h;
+
+    static const ngx_str_t  name = ngx_string("Cache-Control");
+
+    if (r->headers_out.status != NGX_HTTP_OK
+        && r->headers_out.status != NGX_HTTP_PARTIAL_CONTENT
+        && r->headers_out.status != NGX_HTTP_NOT_MODIFIED)
+    {
+        return NGX_OK;
+    }
+
+    while ((h = ngx_tecken_download_find(r, &name))) {
+        h->hash = 0;
+    }
+
+    return ngx_tecken_download_header(r, "Cache-Control", name.len,
+                                      &ctx->cache_control);
 }
 
 

@@ -124,6 +124,13 @@ ngx_tecken_download_lookup(ngx_tecken_download_ctx_t *ctx)
     ctx->waiting = 1;
     r->read_event_handler = ngx_http_test_reading;
 
+    if (r->connection->read->pending_eof) {
+
+        /* the client's end came with its request, no event will tell again */
+
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
+
     return NGX_AGAIN;
 }
 

@@ -26,7 +26,6 @@ static ngx_int_t ngx_tecken_download_proxied(ngx_conf_t *cf,
     ngx_tecken_download_loc_conf_t *dlcf, ngx_tecken_loc_conf_t *tlcf);
 static ngx_int_t ngx_tecken_download_check_proxied(ngx_conf_t *cf,
     ngx_tecken_download_proxied_t *p);
-static ngx_uint_t ngx_tecken_download_is_proxied(ngx_tecken_storage_t *st);
 static ngx_int_t ngx_tecken_download_defaults(ngx_conf_t *cf,
     ngx_array_t **array, const char **values);
 
@@ -394,14 +393,6 @@ ngx_tecken_download_check_proxied(ngx_conf_t *cf,
                   "in %s:%ui", name, p->dlcf->file_name, p->dlcf->line);
 
     return NGX_ERROR;
-}
-
-
-static ngx_uint_t
-ngx_tecken_download_is_proxied(ngx_tecken_storage_t *st)
-{
-    return st->type == NGX_TECKEN_STORAGE_S3 && !st->public
-           && st->public_url.len == 0;
 }
 
 

@@ -116,7 +116,10 @@ subtest 'what is not there, and what may not be read' => sub {
         }
     }
 
-    like op($nginx, 'GET', 'denied', 'x')->{body}, qr/status 403/, 'denied';
+    like op($nginx, 'GET', 'denied', 'x')->{body},
+         qr/status 403 AccessDenied, /, 'denied';
+    like op($nginx, 'GET', 'badkey', 'x')->{body},
+         qr/status 403 SignatureDoesNotMatch, /, 'a wrong secret';
     like op($nginx, 'GET', 'nobucket', 'x')->{body}, qr/no such bucket/,
          'no bucket';
 

@@ -256,7 +256,14 @@ ngx_tecken_curl_timer(CURLM *multi, long timeout, void *data)
         }
 
     } else if (timeout == 0) {
-        ngx_post_event(ev, &ngx_posted_events);
+
+        /*
+         * A transfer that always has more to read says so each time: what is
+         * posted from the handler waits, or the loop would see nothing else
+         */
+
+        ngx_post_event(ev, ngx_tecken_curl.running ? &ngx_posted_next_events
+                                                   : &ngx_posted_events);
 
     } else {
         ngx_add_timer(ev, (ngx_msec_t) timeout);
@@ -271,10 +278,14 @@ ngx_tecken_curl_timeout(ngx_event_t *ev)
 {
     int  running;
 
+    ngx_tecken_curl.running = 1;
+
     (void) curl_multi_socket_action(ngx_tecken_curl.multi,
                                     CURL_SOCKET_TIMEOUT, 0, &running);
 
     ngx_tecken_curl_drain();
+
+    ngx_tecken_curl.running = 0;
 }
 
 

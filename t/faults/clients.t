@@ -87,6 +87,25 @@ for my $mode (qw(stall half_head latency pass)) {
 }
 
 
+subtest 'gone before nginx reads their requests' => sub {
+    $proxy->mode('stall');
+
+    kill 'STOP', $worker;
+    close begin($nginx->port(1), fresh())->{socket} for 1 .. 200;
+    kill 'CONT', $worker;
+
+    # a lookup that nobody stops takes 8 s
+    my ($time) = timed(sub {
+        TeckenTest::wait_until('all requests to be read', 20, sub {
+            return 200 <= grep { m{"GET /fresh.*" 499 } }
+                               ($nginx->access_log)[-220 .. -1];
+        });
+        settled($nginx);
+    });
+    cmp_ok $time, '<', 2 + $Slack, 'are noticed';
+};
+
+
 subtest 'some stay' => sub {
     $proxy->mode('stall');
     my $before = $proxy->count;

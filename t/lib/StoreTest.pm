@@ -169,7 +169,7 @@ sub signed_well
     my ($access_key, $day, $region, $service, $signed, $signature) =
         ($h->{authorization} // '') =~ m{\AAWS4-HMAC-SHA256
             \ Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request,\ ?
-            SignedHeaders=([a-z0-9;-]+),\ ?Signature=([0-9a-f]{64})\z}x
+            SignedHeaders=([a-z0-9;_-]+),\ ?Signature=([0-9a-f]{64})\z}x
         or return fail("$what: Authorization is " . ($h->{authorization}
                                                      // 'missing'));
 
@@ -182,7 +182,7 @@ sub signed_well
 
     my $canonical = join "\n", $request->{method}, $path,
                          join('&', @arguments),
-                         (map { "$_:" . ($h->{$_} // '') } @names), '',
+                         (map { "$_:" . _squeezed($h->{$_}) } @names), '',
                          $signed, $h->{'x-amz-content-sha256'};
 
     my $signer = TeckenTest::S3->new(port => 0, %expected);
@@ -192,6 +192,14 @@ sub signed_well
        "$what: signature";
 
     return @names;
+}
+
+
+sub _squeezed
+{
+    my ($value) = @_;
+
+    return ($value // '') =~ s/ +/ /gr;
 }
 
 

@@ -220,6 +220,10 @@ ngx_tecken_probe_store_start(ngx_http_request_t *r)
 
     r->read_event_handler = ngx_http_test_reading;
 
+    if (r->connection->read->pending_eof) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
+
     rc = ngx_tecken_probe_store_call(r, ctx);
 
     if (rc == NGX_AGAIN) {

@@ -64,6 +64,9 @@ sub figures
           . 'file and headers by `root`' ],
         [ 'download_cold_signed_cpu_us', 'us', 1, undef, undef,
           'as download_cold_cpu_us, in one private source (signed HEAD)' ],
+        [ 'download_cold_proxy_cpu_us', 'us', 1, undef, undef,
+          'worker CPU when nginx itself asks the same with `proxy_pass` and '
+          . 'keep-alive, for comparison' ],
         [ 'download_cold_rps', 'requests/s', 0, undef, undef,
           'those of download_cold_cpu_us by time: the source is the limit' ],
     );
@@ -147,18 +150,42 @@ sub measure_cold
 {
     my ($self) = @_;
 
-    my $nginx = $self->_start(join '', map { _server($_, <<"END") }
+    my @source = qw(public private);
+    my $s3 = '127.0.0.1:' . $self->{radosgw}->port;
+
+    # the worker's processor is not the source's
+    TeckenBench::Nginx::leave_to_worker(
+        map { $self->{radosgw}->pid($_) } qw(mon osd rgw));
+
+    my $servers = join '', map { _server($_, <<"END") } @source;
         location / { tecken_download; tecken_sources $_; }
 END
-        qw(public private));
+
+    my $nginx = $self->_start(
+        "upstream s3 { server $s3; keepalive 64; }\n" . $servers
+        . _server('plain', <<'END'));
+        location / {
+            rewrite ^(.*)$ /public/v1$1 break;
+            proxy_pass http://s3;
+            proxy_method HEAD;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_intercept_errors on;
+            error_page 404 = @missing;
+        }
+        location @missing { return 404 "Symbol Not Found"; }
+END
 
     my %result;
 
     # connections to the source
-    $self->_wrk($nginx, host => $_, $self->_distinct) for qw(public private);
+    $self->_wrk($nginx, host => $_, $self->_distinct) for @source, 'plain';
 
     for (1 .. $self->{runs}) {
-        for my $source (qw(public private)) {
+        push @{ $result{plain} },
+            $self->_wrk($nginx, host => 'plain', $self->_distinct);
+
+        for my $source (@source) {
             my $before = _lookups($nginx, $source);
             my $result = $self->_wrk($nginx, host => $source,
                                      $self->_distinct);
@@ -177,6 +204,8 @@ END
                  map { $_->{cpu_usec} } @{ $result{public} });
     $report->add('download_cold_signed_cpu_us',
                  map { $_->{cpu_usec} } @{ $result{private} });
+    $report->add('download_cold_proxy_cpu_us',
+                 map { $_->{cpu_usec} } @{ $result{plain} });
     $report->add('download_cold_rps', map { $_->{rps} } @{ $result{public} });
 }
 
