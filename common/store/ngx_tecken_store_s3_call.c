@@ -169,11 +169,11 @@ ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx)
 {
     ngx_tecken_s3_call_t *call = ctx->data;
 
-    size_t                len;
-    u_char               *p, addr[NGX_SOCKADDR_STRLEN];
-    ngx_int_t             rc, state;
-    ngx_uint_t            i, async;
-    ngx_resolver_addr_t  *ra;
+    char       *last;
+    size_t      len;
+    u_char     *p, addr[NGX_SOCKADDR_STRLEN];
+    ngx_int_t   rc, state;
+    ngx_uint_t  i, async;
 
     async = ctx->async;
     state = ctx->state;
@@ -193,24 +193,33 @@ ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx)
         goto done;
     }
 
-    i = call->s3->next++ % ctx->naddrs;
-    ra = &ctx->addrs[i];
+    /* another address than the attempt before: the resolver shuffles them */
 
-    len = ngx_sock_ntop(ra->sockaddr, ra->socklen, addr, NGX_SOCKADDR_STRLEN,
-                        0);
+    last = call->connect_to.data;
+
+    p = ngx_pnalloc(call->op->pool,
+                    sizeof("::[]:65535") + NGX_SOCKADDR_STRLEN);
+
+    for (i = 0; p && i < ctx->naddrs; i++) {
+
+        len = ngx_sock_ntop(ctx->addrs[i].sockaddr, ctx->addrs[i].socklen,
+                            addr, NGX_SOCKADDR_STRLEN, 0);
+
+        (void) ngx_sprintf(p, ngx_strlchr(addr, addr + len, ':')
+                              ? "::[%*s]:%d%Z" : "::%*s:%d%Z",
+                           len, addr, (int) call->s3->port);
+
+        if (last == NULL || ngx_strcmp(p, last) != 0) {
+            break;
+        }
+    }
 
     ngx_resolve_name_done(ctx);
-
-    p = ngx_pnalloc(call->op->pool, sizeof("::[]:65535") + len);
 
     if (p == NULL) {
         rc = NGX_ERROR;
 
     } else {
-        (void) ngx_sprintf(p, ngx_strlchr(addr, addr + len, ':')
-                              ? "::[%*s]:%d%Z" : "::%*s:%d%Z",
-                           len, addr, (int) call->s3->port);
-
         call->connect_to.data = (char *) p;
         call->transfer.connect_to = &call->connect_to;
 
