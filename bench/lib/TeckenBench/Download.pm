@@ -121,15 +121,9 @@ END
     for my $name (qw(public private missing file)) {
         _check_alike($nginx, $path{$name}, $name);
 
-        for my $run (1 .. $self->{runs}) {
-            my %result;
-
-            # neither has always the better half
-            my @pair = ($name, "plain-$name");
-            @pair = reverse @pair if $run % 2;
-
-            $result{$_} = $self->_wrk($nginx, path => $path{$name},
-                                      host => $_) for @pair;
+        for (1 .. $self->{runs}) {
+            my %result = $self->_compare($nginx, $path{$name}, $name,
+                                         "plain-$name");
 
             push @{ $ratio{$name} },
                 $result{$name}{rps} / $result{"plain-$name"}{rps};
@@ -407,6 +401,30 @@ sub _as_answered
         if $location;
     return $conf
          . qq{        location / { return 404 "$model->{body}"; }\n};
+}
+
+
+# The mean results of two hosts that take turns, ABBA, each for a second: what
+# else the machine does meets both.
+sub _compare
+{
+    my ($self, $nginx, $path, @hosts) = @_;
+
+    my %sum;
+
+    for (1 .. $self->{seconds}) {
+        for my $host (@hosts) {
+            my $result = $self->_wrk($nginx, path => $path, host => $host,
+                                     seconds => 1);
+
+            $sum{$host}{$_} += $result->{$_} / $self->{seconds}
+                for keys %$result;
+        }
+
+        @hosts = reverse @hosts;
+    }
+
+    return %sum;
 }
 
 
