@@ -184,7 +184,8 @@ for my $option (qw(timeout=0 timeout=x connect_timeout=-1 deadline=1y2x
          [ "invalid parameter \"$name\"", 2 ]);
 }
 
-for my $url (qw(cdn/x ftp://cdn/x //cdn javascript:alert)) {
+for my $url (qw(cdn/x ftp://cdn/x //cdn javascript:alert https:// http:///x))
+{
     bad_http("public_url=$url", "$zone\n$s3 access=public public_url=$url;",
          [ "invalid parameter \"public_url=$url\", a public URL begins with "
            . '"https://" or "http://"', 2 ]);

@@ -287,7 +287,7 @@ main::same($got->{headers}{'access-control-allow-origin'}, '*', 'CORS');
 "$main::Http tecken_cache_control max-age=60;"
 --- init
 for my $case ([ 502, 'close' ], [ 500, 'status', status => 500 ],
-              [ 503, 'status', status => 503 ], [ 502, 'garbage' ]) {
+              [ 503, 'status', status => 503 ], [ 502, 'reset' ]) {
     my ($status, $mode, @arguments) = @$case;
     main::proxy()->mode($mode, @arguments, method => '^GET$');
     my $got = main::ask('GET', $main::Path);
