@@ -262,7 +262,7 @@ subtest '64 MB with bounded memory' => sub {
 
     SKIP: {
         skip 'a sanitizer keeps freed memory', 2
-            if $ENV{TEST_NGINX_SANITIZER} || $ENV{ASAN_OPTIONS};
+            if sanitized();
 
         cmp_ok $put, '<', 6 << 20, 'put';
         cmp_ok $get, '<', 6 << 20, 'get';

@@ -355,5 +355,9 @@ ngx_tecken_s3_cancel(ngx_tecken_store_op_t *op)
         ngx_del_timer(&call->retry);
     }
 
+    if (call->retry.posted) {
+        ngx_delete_posted_event(&call->retry);
+    }
+
     ngx_tecken_transfer_cancel(&call->transfer);
 }

@@ -89,6 +89,7 @@ struct ngx_tecken_s3_call_s {
     ngx_uint_t                  page;            /* its body has begun */
 
     unsigned                    skew_tried:1;
+    unsigned                    ended:1;         /* told by retry */
     unsigned                    whole:1;         /* timeout bounds it all */
     unsigned                    kms:1;           /* an ETag is no MD5 */
     unsigned                    framed:1;        /* its end is known */

@@ -211,8 +211,14 @@ ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx)
 done:
 
     if (async && rc != NGX_AGAIN) {
-        ngx_tecken_s3_finish(call, rc);
-        return;
+
+        /*
+         * Not from here: the resolver is amid a list of all that wait for
+         * this name, and the op's handler may cancel others of them
+         */
+
+        call->ended = 1;
+        ngx_post_event(&call->retry, &ngx_posted_events);
     }
 
     call->op->rc = rc;
@@ -572,7 +578,7 @@ ngx_tecken_s3_retry(ngx_event_t *ev)
 
     ngx_int_t  rc;
 
-    rc = ngx_tecken_s3_attempt(call);
+    rc = call->ended ? call->op->rc : ngx_tecken_s3_attempt(call);
 
     if (rc != NGX_AGAIN) {
         ngx_tecken_s3_finish(call, rc);
