@@ -12,6 +12,9 @@ NGINX_SRC =
 CC =			cc
 
 
+# nginx's own makefile uses all processors; of ours, one step at a time
+.NOTPARALLEL:
+
 .PHONY: all build run test check install clean help
 
 all: build
@@ -19,11 +22,15 @@ all: build
 include mk/deps.mk
 include mk/nginx.mk
 include mk/run.mk
+include mk/install.mk
 include t/unit.mk
 include mk/test.mk
 include mk/check.mk
+include mk/versions.mk
+include mk/bench.mk
 
 
+#: clean            remove build; run, with its logs, stays
 clean:
 	rm -rf $(BUILD)
 

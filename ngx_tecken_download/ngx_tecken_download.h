@@ -116,6 +116,7 @@ struct ngx_tecken_download_ctx_s {
 
     ngx_tecken_storage_t            *source;
     ngx_str_t                        url;             /* presigned, to proxy */
+    ngx_str_t                        cache_control;   /* if proxied */
     ngx_str_t                        file;            /* of a file storage */
     ngx_open_file_info_t             of;
     ngx_tecken_object_t              object;
@@ -125,6 +126,7 @@ struct ngx_tecken_download_ctx_s {
     unsigned                         routed:1;        /* symbol is set */
     unsigned                         looked_up:1;
     unsigned                         waiting:1;
+    unsigned                         filtered:1;      /* its headers */
     unsigned                         cached:1;        /* no lookup was needed */
 };
 
@@ -156,6 +158,11 @@ ngx_int_t ngx_tecken_download_json(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_tecken_download_empty(ngx_http_request_t *r,
     ngx_uint_t status);
 ngx_int_t ngx_tecken_download_found(ngx_tecken_download_ctx_t *ctx);
+
+/* of which storages a proxy streams the objects */
+#define ngx_tecken_download_is_proxied(st)                                    \
+    ((st)->type == NGX_TECKEN_STORAGE_S3 && !(st)->public                     \
+     && (st)->public_url.len == 0)
 
 /* opens ctx->file: NGX_OK, NGX_DECLINED or NGX_ERROR, as a lookup */
 ngx_int_t ngx_tecken_download_open(ngx_tecken_download_ctx_t *ctx);

@@ -215,6 +215,12 @@ ngx_tecken_download_found(ngx_tecken_download_ctx_t *ctx)
 
     dlcf = ngx_http_get_module_loc_conf(r, ngx_tecken_download_module);
 
+    if (dlcf->mode == NGX_TECKEN_DOWNLOAD_PROXY
+        && ngx_tecken_download_is_proxied(st))
+    {
+        return ngx_tecken_download_proxy(ctx);
+    }
+
     if (ngx_tecken_download_cache_control(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -235,10 +241,6 @@ ngx_tecken_download_found(ngx_tecken_download_ctx_t *ctx)
         }
 
         return ngx_tecken_download_redirect(ctx, &url);
-    }
-
-    if (dlcf->mode == NGX_TECKEN_DOWNLOAD_PROXY) {
-        return ngx_tecken_download_proxy(ctx);
     }
 
     if (r->method == NGX_HTTP_HEAD) {
@@ -296,6 +298,16 @@ ngx_tecken_download_proxy(ngx_tecken_download_ctx_t *ctx)
     if (ngx_tecken_store_presign(ctx->source, r->pool, &r->method_name,
                                  &ctx->key, dlcf->presign_expires, &ctx->url)
         != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* for the header filter: the object may be gone by now */
+
+    if (dlcf->cache_control
+        && ngx_http_complex_value(r, dlcf->cache_control,
+                                  &ctx->cache_control)
+           != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -59,6 +59,10 @@ ngx_tecken_download_handler(ngx_http_request_t *r)
 
     if (route == TK_SYMBOL_NOT_FOUND) {
 
+        /* no variable shows a part of it */
+
+        ngx_memzero(&ctx->symbol, sizeof(tk_symbol_t));
+
         if ((r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
             && ngx_tecken_download_probed(&ctx->path, dlcf))
         {

@@ -32,7 +32,7 @@ write_file("$dir/aws-other", "[other]\naws_access_key_id = AK\n"
                              . "aws_secret_access_key = TOPSECRET\n");
 write_file("$dir/aws-half", "[default]\naws_access_key_id = AK\n");
 write_file("$dir/aws-bad", "[default]\naws_secret_access_key TOPSECRET\n");
-write_file("$dir/aws-large", "# x\n" x 2000);
+write_file("$dir/aws-large", "# x\n" x 5000);
 
 good('the smallest', "$zone\n$local", $download);
 good('a storage that comes after its use', $zone, $download,
@@ -120,6 +120,10 @@ bad_http('a storage twice', "$zone\n$local\n\n$local",
 bad_http('only a name', "$zone\ntecken_storage local;",
      [ 'invalid number of arguments in "tecken_storage" directive', 2 ]);
 
+bad_http('a storage without a name',
+     "$zone\ntecken_storage \"\" file://$dir/symbols;",
+     [ 'empty storage name', 2 ]);
+
 for my $name ('a b', 'a/b', 'a.b', 'a"b', "\xc3\xa4") {
     my $quoted = $name =~ s/"/\\"/r;
     bad_http("storage \"$name\"",
@@ -135,7 +139,7 @@ for my $url (qw(ftp://host/x s3://bucket symbols //host/x :// http:/x)) {
 }
 
 for my $url (qw(http:///bucket http://:80/b http://h:0/b http://h:65536/b
-                http://h:x/b http://h:/b http://u@h/b http://h/b?x=y
+                http://h:x/b http://h:/b http://h/b?x=y
                 http://h/b%20 http://[::1/b http://[::1]x/b), 'http://h/b#x')
 {
     bad_http("URL $url", "$zone\ntecken_storage a \"$url\" access=public;",
@@ -143,6 +147,10 @@ for my $url (qw(http:///bucket http://:80/b http://h:0/b http://h:65536/b
            . '"http[s]://host[:port]/bucket"', 2 ]);
 }
 
+bad_http('a URL with a secret',
+     "$zone\ntecken_storage a http://AK:TOPSECRET\@h/b access=public;",
+     [ 'invalid URL of storage "a", credentials are given by "credentials" or '
+       . '"access_key" and "secret_key"', 2 ]);
 bad_http('a file URL with a host', "$zone\ntecken_storage a file://h/x;",
      [ 'invalid URL "file://h/x" of storage "a", it must be "file://" and an '
        . 'absolute path', 2 ]);
@@ -154,6 +162,12 @@ bad_http('a root that is not there',
        . 'directory)', 2 ]);
 bad_http('a root that is a file', "$zone\ntecken_storage a file://$dir/file;",
      [ "\"$dir/file\" of storage \"a\" is not a directory", 2 ]);
+for my $prefix ('p' x 256, 'p/' x 1000) {
+    bad_http('a prefix that is no path',
+         "$zone\ntecken_storage a file://$dir/symbols prefix=a/$prefix;",
+         [ 'the prefix of storage "a" is too long for the path of a file', 2 ]);
+}
+
 bad_http('an option of S3 for a file storage',
      "$zone\ntecken_storage a file://$dir/symbols region=x;",
      [ 'invalid parameter "region=x" of a file storage', 2 ]);
@@ -180,7 +194,8 @@ for my $option (qw(timeout=0 timeout=x connect_timeout=-1 deadline=1y2x
          [ "invalid parameter \"$name\"", 2 ]);
 }
 
-for my $url (qw(cdn/x ftp://cdn/x //cdn javascript:alert)) {
+for my $url (qw(cdn/x ftp://cdn/x //cdn javascript:alert https:// http:///x))
+{
     bad_http("public_url=$url", "$zone\n$s3 access=public public_url=$url;",
          [ "invalid parameter \"public_url=$url\", a public URL begins with "
            . '"https://" or "http://"', 2 ]);
@@ -219,7 +234,7 @@ bad_http('an environment without', "$zone\n$s3 credentials=env;",
 my @files = (
     [ 'nowhere', qr/open\(\) "\Q$dir\E\/nowhere" failed \(2: No such file/ ],
     [ 'symbols', qr/read\(\) "\Q$dir\E\/symbols" failed \(21: Is a dir/ ],
-    [ 'aws-large', qr/"\Q$dir\E\/aws-large" is larger than 4096 bytes/ ],
+    [ 'aws-large', qr/"\Q$dir\E\/aws-large" is larger than \d+ bytes/ ],
     [ 'aws-other', qr/ in "\Q$dir\E\/aws-other" .*profile "default"/ ],
     [ 'aws-half', qr/ in "\Q$dir\E\/aws-half" .*profile "default"/ ],
     [ 'aws-bad', qr/ in "\Q$dir\E\/aws-bad" line 2, profile "default"/ ],

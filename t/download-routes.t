@@ -345,3 +345,33 @@ location /other/ { return 200 "other\n"; }
   'GET /a/' . '0' x 1000 . '/foo.sym' ]
 --- error_code eval: [ 404, 404, 404 ]
 --- response_body eval: [ ('Symbol Not Found') x 3 ]
+
+
+
+=== TEST 26: an "if" in the location changes nothing
+--- config
+location / {
+    tecken_download;
+    tecken_sources  regular;
+    if ($arg_if) { set $a 1; }
+}
+--- request eval
+[ 'GET /foo.pdb/AB12/foo.sym?if=1',
+  'GET /firefox/foo.pdb/AB12/foo.sym?if=1', 'PUT /a/b/c?if=1' ]
+--- error_code eval: [ 200, 200, 405 ]
+--- response_body_like eval: [ '^regular$', '^regular$', '' ]
+--- response_headers eval
+[ ('Access-Control-Allow-Origin: *') x 3 ]
+
+
+
+=== TEST 27: a location has one handler
+--- config
+location / {
+    tecken_metrics;
+    tecken_download;
+    tecken_sources  regular;
+}
+--- must_die
+--- error_log
+"tecken_download" directive conflicts with another handler of the location in

@@ -111,6 +111,16 @@ subtest 'a status that stays' => sub {
     }
 
     attempts_ok(get('once'), 502, 1, 'retries=0');
+
+    proxy->mode('status', status => 503, code => 'SlowDown');
+    like get('once')->{body}, qr/: status 503 SlowDown\z/, 'in words';
+
+    for my $text ('<Error><Code>', '<Code></Code>', "<code>\n\0</code>",
+                  '<Code>' . 'x' x 2000)
+    {
+        proxy->mode('status', status => 500, body => $text);
+        like get('once')->{body}, qr/: status 500 ?x*\z/, 'strange words';
+    }
 };
 
 subtest 'a status that is final' => sub {

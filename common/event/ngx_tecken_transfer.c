@@ -11,6 +11,7 @@
 
 #define NGX_TECKEN_TRANSFER_MAX_HEADERS  65536
 #define NGX_TECKEN_TRANSFER_MAX_WAITING  16     /* times the connections */
+#define NGX_TECKEN_TRANSFER_HEAD_BUFFER  2048L  /* no body will fill more */
 
 
 /*
@@ -167,6 +168,13 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *) t);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->curl_error);
     curl_easy_setopt(easy, CURLOPT_URL, t->url);
+
+    /* libcurl parses, copies and prints again each byte of a URL */
+
+    if (t->target) {
+        curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, t->target);
+    }
+
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
@@ -195,6 +203,8 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
 
     } else if (t->method[0] == 'H') {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
+                         NGX_TECKEN_TRANSFER_HEAD_BUFFER);
     }
 
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, ngx_tecken_transfer_header);

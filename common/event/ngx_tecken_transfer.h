@@ -48,6 +48,8 @@ struct ngx_tecken_transfer_s {
 
     const char                      *method;
     const char                      *url;
+    const char                      *target;       /* path and query, sent as
+                                                      they are; NULL: url's */
     struct curl_slist               *headers;      /* freed by the transfer */
     struct curl_slist               *connect_to;   /* NULL: numeric host */
     const char                      *ca_file;      /* NULL: system's */

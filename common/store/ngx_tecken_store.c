@@ -34,6 +34,11 @@ ngx_tecken_storage_parse(ngx_conf_t *cf, ngx_tecken_storage_t *st)
     st->file_name = cf->conf_file->file.name.data;
     st->line = cf->conf_file->line;
 
+    if (st->name.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "empty storage name");
+        return NGX_CONF_ERROR;
+    }
+
     for (i = 0; i < st->name.len; i++) {
         if (!((st->name.data[i] | 0x20) >= 'a'
               && (st->name.data[i] | 0x20) <= 'z')
@@ -117,6 +122,7 @@ static char *
 ngx_tecken_storage_option(ngx_conf_t *cf, ngx_tecken_storage_t *st,
     ngx_str_t *option)
 {
+    size_t     n;
     ngx_str_t  v;
 
     if (ngx_strncmp(option->data, "prefix=", 7) == 0) {
@@ -143,17 +149,19 @@ ngx_tecken_storage_option(ngx_conf_t *cf, ngx_tecken_storage_t *st,
         v.data = option->data + 11;
         v.len = option->len - 11;
 
-        while (v.len && v.data[v.len - 1] == '/') {
-            v.len--;
-        }
+        n = (ngx_strncasecmp(v.data, (u_char *) "https://", 8) == 0) ? 8
+            : (ngx_strncasecmp(v.data, (u_char *) "http://", 7) == 0) ? 7 : 0;
 
-        if (ngx_strncasecmp(v.data, (u_char *) "https://", 8) != 0
-            && ngx_strncasecmp(v.data, (u_char *) "http://", 7) != 0)
-        {
+        if (n == 0 || v.len == n || v.data[n] == '/') {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\", a public URL begins "
-                               "with \"https://\" or \"http://\"", option);
+                               "with \"https://\" or \"http://\" and a host",
+                               option);
             return NGX_CONF_ERROR;
+        }
+
+        while (v.data[v.len - 1] == '/') {
+            v.len--;
         }
 
         st->public_url = v;

@@ -20,6 +20,7 @@ static ngx_int_t ngx_tecken_s3_check(ngx_tecken_store_op_t *op);
 static void ngx_tecken_s3_resume(ngx_tecken_store_op_t *op);
 static void ngx_tecken_s3_cancel(ngx_tecken_store_op_t *op);
 
+static ngx_uint_t ngx_tecken_s3_too_long(ngx_tecken_store_op_t *op);
 static ngx_tecken_s3_call_t *ngx_tecken_s3_key_call(
     ngx_tecken_store_op_t *op, const char *method);
 static ngx_int_t ngx_tecken_s3_ok(ngx_tecken_s3_call_t *call);
@@ -47,6 +48,10 @@ ngx_tecken_s3_head(ngx_tecken_store_op_t *op)
 {
     ngx_tecken_s3_call_t  *call;
 
+    if (ngx_tecken_s3_too_long(op)) {
+        return NGX_DECLINED;
+    }
+
     call = ngx_tecken_s3_key_call(op, "HEAD");
     if (call == NULL) {
         return NGX_ERROR;
@@ -63,6 +68,10 @@ static ngx_int_t
 ngx_tecken_s3_get(ngx_tecken_store_op_t *op)
 {
     ngx_tecken_s3_call_t  *call;
+
+    if (ngx_tecken_s3_too_long(op)) {
+        return NGX_DECLINED;
+    }
 
     call = ngx_tecken_s3_key_call(op, "GET");
     if (call == NULL) {
@@ -133,10 +142,19 @@ ngx_tecken_s3_check(ngx_tecken_store_op_t *op)
 }
 
 
+/* no object can have such a key */
+
+static ngx_uint_t
+ngx_tecken_s3_too_long(ngx_tecken_store_op_t *op)
+{
+    return ngx_tecken_s3_base(op->storage) + op->key.len
+           > NGX_TECKEN_S3_MAX_KEY;
+}
+
+
 static ngx_tecken_s3_call_t *
 ngx_tecken_s3_key_call(ngx_tecken_store_op_t *op, const char *method)
 {
-    size_t                 len;
     ngx_tecken_s3_call_t  *call;
 
     call = ngx_tecken_s3_call(op, method);
@@ -144,9 +162,7 @@ ngx_tecken_s3_key_call(ngx_tecken_store_op_t *op, const char *method)
         return NULL;
     }
 
-    len = ngx_tecken_s3_base(op->storage) + op->key.len;
-
-    if (op->key.len == 0 || len > NGX_TECKEN_S3_MAX_KEY) {
+    if (op->key.len == 0 || ngx_tecken_s3_too_long(op)) {
         (void) ngx_tecken_s3_error(call, "a key has 1 to %d bytes",
                                    NGX_TECKEN_S3_MAX_KEY);
         return NULL;

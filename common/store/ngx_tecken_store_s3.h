@@ -75,6 +75,9 @@ struct ngx_tecken_s3_call_s {
     ngx_event_t                 retry;
     ngx_resolver_ctx_t         *resolving;
     struct curl_slist           connect_to;
+    ngx_uint_t                  addr;            /* in s3->addrs, or */
+    ngx_sockaddr_t              peer;            /* of the last attempt */
+    socklen_t                   peer_len;
     ngx_msec_t                  ends;            /* no attempt after it */
 
     off_t                       received;        /* given to the sink */
@@ -116,6 +119,11 @@ ngx_int_t ngx_tecken_s3_call_start(ngx_tecken_s3_call_t *call);
 
 /* from call->answer: another request of the same operation */
 ngx_int_t ngx_tecken_s3_call_next(ngx_tecken_s3_call_t *call);
+
+/* of a request, signed; of its answer: what it says of the object */
+ngx_int_t ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call);
+ngx_int_t ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
+    ngx_str_t *value);
 
 /* op->error; returns NGX_ERROR */
 ngx_int_t ngx_tecken_s3_error(ngx_tecken_s3_call_t *call, const char *fmt,

@@ -15,25 +15,17 @@
 #define NGX_TECKEN_S3_MAX_BACKOFF  5000
 #define NGX_TECKEN_S3_SKEW         300        /* s, less is no reason */
 #define NGX_TECKEN_S3_ERROR_PATH   1024
-#define NGX_TECKEN_S3_HEADER_SIZE  8192       /* a session token, mostly */
 
 
 static ngx_int_t ngx_tecken_s3_attempt(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_resolve(ngx_tecken_s3_call_t *call);
 static void ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx);
+static ngx_resolver_addr_t *ngx_tecken_s3_peer(ngx_tecken_s3_call_t *call,
+    ngx_resolver_ctx_t *ctx);
 static ngx_int_t ngx_tecken_s3_send(ngx_tecken_s3_call_t *call);
-static ngx_int_t ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call);
-static ngx_int_t ngx_tecken_s3_header_add(ngx_tecken_s3_call_t *call,
-    const char *fmt, ...);
-static ngx_int_t ngx_tecken_s3_sign(ngx_tecken_s3_call_t *call);
-static ngx_int_t ngx_tecken_s3_header(ngx_tecken_transfer_t *t,
-    ngx_str_t *name, ngx_str_t *value);
-static ngx_uint_t ngx_tecken_s3_range(ngx_tecken_s3_call_t *call,
-    ngx_str_t *value);
-static ngx_int_t ngx_tecken_s3_copy(ngx_tecken_s3_call_t *call,
-    ngx_str_t *dst, ngx_str_t *value);
 static void ngx_tecken_s3_done(ngx_tecken_transfer_t *t);
 static ngx_int_t ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call);
+static void ngx_tecken_s3_code(ngx_tecken_s3_call_t *call, ngx_str_t *code);
 static ngx_int_t ngx_tecken_s3_skewed(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_again(ngx_tecken_s3_call_t *call);
 static void ngx_tecken_s3_retry(ngx_event_t *ev);
@@ -169,11 +161,11 @@ ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx)
 {
     ngx_tecken_s3_call_t *call = ctx->data;
 
-    char       *last;
-    size_t      len;
-    u_char     *p, addr[NGX_SOCKADDR_STRLEN];
-    ngx_int_t   rc, state;
-    ngx_uint_t  i, async;
+    size_t                len;
+    u_char               *p, addr[NGX_SOCKADDR_STRLEN];
+    ngx_int_t             rc, state;
+    ngx_uint_t            async;
+    ngx_resolver_addr_t  *ra;
 
     async = ctx->async;
     state = ctx->state;
@@ -193,33 +185,23 @@ ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx)
         goto done;
     }
 
-    /* another address than the attempt before: the resolver shuffles them */
+    ra = ngx_tecken_s3_peer(call, ctx);
 
-    last = call->connect_to.data;
-
-    p = ngx_pnalloc(call->op->pool,
-                    sizeof("::[]:65535") + NGX_SOCKADDR_STRLEN);
-
-    for (i = 0; p && i < ctx->naddrs; i++) {
-
-        len = ngx_sock_ntop(ctx->addrs[i].sockaddr, ctx->addrs[i].socklen,
-                            addr, NGX_SOCKADDR_STRLEN, 0);
-
-        (void) ngx_sprintf(p, ngx_strlchr(addr, addr + len, ':')
-                              ? "::[%*s]:%d%Z" : "::%*s:%d%Z",
-                           len, addr, (int) call->s3->port);
-
-        if (last == NULL || ngx_strcmp(p, last) != 0) {
-            break;
-        }
-    }
+    len = ngx_sock_ntop(ra->sockaddr, ra->socklen, addr, NGX_SOCKADDR_STRLEN,
+                        0);
 
     ngx_resolve_name_done(ctx);
+
+    p = ngx_pnalloc(call->op->pool, sizeof("::[]:65535") + len);
 
     if (p == NULL) {
         rc = NGX_ERROR;
 
     } else {
+        (void) ngx_sprintf(p, ngx_strlchr(addr, addr + len, ':')
+                              ? "::[%*s]:%d%Z" : "::%*s:%d%Z",
+                           len, addr, (int) call->s3->port);
+
         call->connect_to.data = (char *) p;
         call->transfer.connect_to = &call->connect_to;
 
@@ -243,6 +225,36 @@ done:
 }
 
 
+/* the resolver turns the list at random; an attempt goes on in its order */
+
+static ngx_resolver_addr_t *
+ngx_tecken_s3_peer(ngx_tecken_s3_call_t *call, ngx_resolver_ctx_t *ctx)
+{
+    ngx_uint_t            i;
+    ngx_resolver_addr_t  *ra;
+
+    ra = &ctx->addrs[call->s3->next++ % ctx->naddrs];
+
+    if (call->peer_len) {
+        for (i = 0; i < ctx->naddrs; i++) {
+
+            if (ngx_cmp_sockaddr(ctx->addrs[i].sockaddr, ctx->addrs[i].socklen,
+                                 &call->peer.sockaddr, call->peer_len, 0)
+                == NGX_OK)
+            {
+                ra = &ctx->addrs[(i + 1) % ctx->naddrs];
+                break;
+            }
+        }
+    }
+
+    ngx_memcpy(&call->peer, ra->sockaddr, ra->socklen);
+    call->peer_len = ra->socklen;
+
+    return ra;
+}
+
+
 static ngx_int_t
 ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
 {
@@ -255,10 +267,10 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     s3 = call->s3;
     t = &call->transfer;
 
-    if (t->url == NULL) {
+    if (t->target == NULL) {
         p = ngx_pnalloc(call->op->pool, s3->scheme.len + s3->host.len
                                         + call->path.len + call->query.len
-                                        + 2);
+                                        + 4);
         if (p == NULL) {
             return NGX_ERROR;
         }
@@ -267,6 +279,11 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
 
         p = ngx_cpymem(p, s3->scheme.data, s3->scheme.len);
         p = ngx_cpymem(p, s3->host.data, s3->host.len);
+        *p++ = '/';
+        *p++ = '\0';
+
+        t->target = (char *) p;
+
         p = ngx_cpymem(p, call->path.data, call->path.len);
 
         if (call->query.len) {
@@ -278,7 +295,8 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     }
 
     if (s3->naddrs) {
-        t->connect_to = &s3->addrs[s3->next++ % s3->naddrs];
+        call->addr = (call->op->attempts == 1) ? s3->next++ : call->addr + 1;
+        t->connect_to = &s3->addrs[call->addr % s3->naddrs];
     }
 
     t->method = call->method;
@@ -341,336 +359,6 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
 }
 
 
-static ngx_int_t
-ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call)
-{
-    ngx_tecken_store_op_t  *op;
-
-    op = call->op;
-
-    if (call->resumed) {
-
-        /* the rest of the same object, or nothing */
-
-        if (ngx_tecken_s3_header_add(call, "Range: bytes=%O-",
-                                     call->received)
-            != NGX_OK
-            || ngx_tecken_s3_header_add(call, "If-Match: %V",
-                                        &op->object.etag)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (call->transfer.upload >= 0) {
-
-        if (ngx_tecken_s3_header_add(call, "Expect:") != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (op->object.content_type.len
-            && ngx_tecken_s3_header_add(call, "Content-Type: %V",
-                                        &op->object.content_type)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (op->object.content_encoding.len
-            && ngx_tecken_s3_header_add(call, "Content-Encoding: %V",
-                                        &op->object.content_encoding)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (call->content_md5.len
-            && ngx_tecken_s3_header_add(call, "Content-MD5: %V",
-                                        &call->content_md5)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (op->object.original_size >= 0
-            && ngx_tecken_s3_header_add(call, "x-amz-meta-original_size: %O",
-                                        op->object.original_size)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (op->object.original_md5.len
-            && ngx_tecken_s3_header_add(call,
-                                        "x-amz-meta-original_md5_hash: %V",
-                                        &op->object.original_md5)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (call->s3->credentials) {
-        return ngx_tecken_s3_sign(call);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_tecken_s3_header_add(ngx_tecken_s3_call_t *call, const char *fmt, ...)
-{
-    u_char             *p, *last, line[NGX_TECKEN_S3_HEADER_SIZE];
-    va_list             args;
-    struct curl_slist  *list;
-
-    last = line + sizeof(line) - 1;
-
-    va_start(args, fmt);
-    p = ngx_vslprintf(line, last, fmt, args);
-    va_end(args);
-
-    *p = '\0';
-
-    /* what has a line's end in it would be two headers */
-
-    if (p == last || strpbrk((char *) line, CRLF)
-        || ngx_strlen(line) != (size_t) (p - line))
-    {
-        return ngx_tecken_s3_error(call, "header \"%*s\" is too long or has a "
-                                   "line's end in it",
-                                   strcspn((char *) line, ":"), line);
-    }
-
-    list = curl_slist_append(call->transfer.headers, (char *) line);
-    if (list == NULL) {
-        return ngx_tecken_s3_error(call, "out of memory");
-    }
-
-    call->transfer.headers = list;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_tecken_s3_sign(ngx_tecken_s3_call_t *call)
-{
-    char                       date[TK_SIGV4_DATE_LEN];
-    char                       auth[NGX_TECKEN_S3_ERROR_SIZE];
-    size_t                     n;
-    ssize_t                    len;
-    ngx_str_t                  hash;
-    tk_sigv4_t                 s;
-    tk_header_t                signs[TK_SIGV4_MAX_HEADERS];
-    ngx_tecken_s3_t           *s3;
-    struct curl_slist         *h;
-    ngx_tecken_credentials_t  *cr;
-
-    s3 = call->s3;
-    cr = s3->credentials;
-
-    ngx_tecken_credentials_refresh(cr, call->op->log);
-
-    /* all that was added so far is signed, but for "Expect:" */
-
-    n = 0;
-
-    for (h = call->transfer.headers; h; h = h->next) {
-
-        signs[n].name.data = (uint8_t *) h->data;
-        signs[n].name.len = ngx_strchr(h->data, ':') - h->data;
-        signs[n].value.data = (uint8_t *) h->data + signs[n].name.len + 1;
-        signs[n].value.len = ngx_strlen(h->data) - signs[n].name.len - 1;
-
-        if (signs[n].value.len) {
-            n++;
-        }
-    }
-
-    if (call->transfer.upload < 0) {
-        ngx_str_set(&hash, TK_SIGV4_EMPTY_HASH);
-
-    } else if (call->op->sha256.len == TK_SIGV4_HASH_LEN) {
-        hash = call->op->sha256;
-
-    } else {
-        ngx_str_set(&hash, TK_SIGV4_UNSIGNED_PAYLOAD);
-    }
-
-    ngx_memzero(&s, sizeof(tk_sigv4_t));
-
-    s.credentials = &cr->keys;
-    s.region.data = s3->region.data;
-    s.region.len = s3->region.len;
-    s.service.data = (u_char *) "s3";
-    s.service.len = 2;
-    s.now = ngx_time() + s3->skew;
-    s.method.data = (u_char *) call->method;
-    s.method.len = ngx_strlen(call->method);
-    s.host.data = s3->host.data;
-    s.host.len = s3->host.len;
-    s.path.data = call->path.data;
-    s.path.len = call->path.len;
-    s.query.data = call->query.data;
-    s.query.len = call->query.len;
-    s.headers = signs;
-    s.nheaders = n;
-    s.payload_hash.data = hash.data;
-    s.payload_hash.len = hash.len;
-
-    len = tk_sigv4_sign(&s, &cr->signing, date, auth, sizeof(auth));
-    if (len < 0) {
-        return ngx_tecken_s3_error(call, "the signature is too long");
-    }
-
-    if (ngx_tecken_s3_header_add(call, "x-amz-date: %*s",
-                                 (size_t) TK_SIGV4_DATE_LEN, date)
-        != NGX_OK
-        || ngx_tecken_s3_header_add(call, "x-amz-content-sha256: %V", &hash)
-           != NGX_OK
-        || ngx_tecken_s3_header_add(call, "Authorization: %*s",
-                                    (size_t) len, auth)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (cr->keys.session_token.len) {
-        return ngx_tecken_s3_header_add(call, "x-amz-security-token: %*s",
-                                        cr->keys.session_token.len,
-                                        cr->keys.session_token.data);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    ngx_tecken_s3_call_t *call = t->data;
-
-    ngx_tecken_object_t  *o;
-
-    o = &call->op->object;
-
-#define ngx_tecken_s3_is(s)                                                   \
-    (name->len == sizeof(s) - 1                                               \
-     && ngx_strncasecmp(name->data, (u_char *) s, sizeof(s) - 1) == 0)
-
-    if (ngx_tecken_s3_is("date")) {
-        call->date = ngx_parse_http_time(value->data, value->len);
-        return NGX_OK;
-    }
-
-    if (t->upload >= 0) {
-
-        if (ngx_tecken_s3_is("etag")) {
-            return ngx_tecken_s3_copy(call, &o->etag, value);
-        }
-
-        if (ngx_tecken_s3_is("x-amz-server-side-encryption")) {
-            call->kms = (value->len != 6);    /* "AES256" keeps an MD5 */
-        }
-
-        return NGX_OK;
-    }
-
-    if (ngx_tecken_s3_is("content-length")
-        || ngx_tecken_s3_is("transfer-encoding"))
-    {
-        call->framed = 1;
-    }
-
-    if (call->resumed) {
-
-        /* not all servers know If-Match, some start elsewhere */
-
-        if (ngx_tecken_s3_is("etag")) {
-            call->changed = (value->len != o->etag.len
-                             || ngx_memcmp(value->data, o->etag.data,
-                                           value->len) != 0);
-
-        } else if (ngx_tecken_s3_is("content-range")) {
-            call->rest = ngx_tecken_s3_range(call, value);
-        }
-
-        return NGX_OK;
-    }
-
-    if (ngx_tecken_s3_is("content-length")) {
-        o->size = ngx_atoof(value->data, value->len);
-
-    } else if (ngx_tecken_s3_is("last-modified")) {
-        o->mtime = ngx_parse_http_time(value->data, value->len);
-
-    } else if (ngx_tecken_s3_is("etag")) {
-        return ngx_tecken_s3_copy(call, &o->etag, value);
-
-    } else if (ngx_tecken_s3_is("content-type")) {
-        return ngx_tecken_s3_copy(call, &o->content_type, value);
-
-    } else if (ngx_tecken_s3_is("content-encoding")) {
-        return ngx_tecken_s3_copy(call, &o->content_encoding, value);
-
-    } else if (ngx_tecken_s3_is("x-amz-meta-original_size")
-               || ngx_tecken_s3_is("x-amz-meta-original-size"))
-    {
-        o->original_size = ngx_atoof(value->data, value->len);
-
-    } else if (ngx_tecken_s3_is("x-amz-meta-original_md5_hash")
-               || ngx_tecken_s3_is("x-amz-meta-original-md5-hash"))
-    {
-        return ngx_tecken_s3_copy(call, &o->original_md5, value);
-    }
-
-    return NGX_OK;
-}
-
-
-/* "bytes 100-999/1000" begins at what was asked for */
-
-static ngx_uint_t
-ngx_tecken_s3_range(ngx_tecken_s3_call_t *call, ngx_str_t *value)
-{
-    size_t   len;
-    u_char  *dash;
-
-    len = sizeof("bytes ") - 1;
-
-    if (value->len < len
-        || ngx_strncasecmp(value->data, (u_char *) "bytes ", len) != 0)
-    {
-        return 0;
-    }
-
-    dash = ngx_strlchr(value->data + len, value->data + value->len, '-');
-
-    return (dash != NULL
-            && ngx_atoof(value->data + len, dash - value->data - len)
-               == call->received);
-}
-
-
-static ngx_int_t
-ngx_tecken_s3_copy(ngx_tecken_s3_call_t *call, ngx_str_t *dst,
-    ngx_str_t *value)
-{
-    dst->data = ngx_pstrdup(call->op->pool, value);
-    if (dst->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    dst->len = value->len;
-
-    return NGX_OK;
-}
-
-
 static void
 ngx_tecken_s3_done(ngx_tecken_transfer_t *t)
 {
@@ -691,6 +379,7 @@ ngx_tecken_s3_done(ngx_tecken_transfer_t *t)
 static ngx_int_t
 ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
 {
+    ngx_str_t               code;
     ngx_uint_t              status;
     ngx_tecken_transfer_t  *t;
 
@@ -717,8 +406,10 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
         return call->answer(call);
     }
 
+    ngx_tecken_s3_code(call, &code);
+
     if (status == 429 || status == 500 || (status >= 502 && status <= 504)) {
-        (void) ngx_tecken_s3_error(call, "status %ui", status);
+        (void) ngx_tecken_s3_error(call, "status %ui%V", status, &code);
         return ngx_tecken_s3_again(call);
     }
 
@@ -750,17 +441,52 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
             return NGX_DECLINED;
         }
 
-        return ngx_tecken_s3_error(call, "status 403, the bucket denies "
-                                   "access to these credentials");
+        return ngx_tecken_s3_error(call, "status 403%V, the bucket denies "
+                                   "access to these credentials", &code);
     }
 
     if (status / 100 == 3) {
-        return ngx_tecken_s3_error(call, "status %ui, a redirect: check host, "
-                                   "region and addressing of the storage",
-                                   status);
+        return ngx_tecken_s3_error(call, "status %ui%V, a redirect: check "
+                                   "host, region and addressing of the "
+                                   "storage", status, &code);
     }
 
-    return ngx_tecken_s3_error(call, "status %ui", status);
+    return ngx_tecken_s3_error(call, "status %ui%V", status, &code);
+}
+
+
+/* " SlowDown" of "<Error><Code>SlowDown</Code>...", or nothing */
+
+static void
+ngx_tecken_s3_code(ngx_tecken_s3_call_t *call, ngx_str_t *code)
+{
+    u_char  *p, *last;
+
+    ngx_str_null(code);
+
+    if (call->body.len == 0) {
+        return;
+    }
+
+    last = call->body.data + call->body.len;
+
+    p = ngx_strlcasestrn(call->body.data, last, (u_char *) "<Code>", 6 - 1);
+    if (p == NULL) {
+        return;
+    }
+
+    code->data = p + sizeof("<Code") - 1;
+    code->data[0] = ' ';
+
+    for (p = code->data + 1; p < last; p++) {
+        if (!((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z')
+            && !(*p >= '0' && *p <= '9'))
+        {
+            break;
+        }
+    }
+
+    code->len = p - code->data;
 }
 
 

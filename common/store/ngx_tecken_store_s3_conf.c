@@ -578,12 +578,12 @@ ngx_tecken_s3_numeric(ngx_str_t *host)
 }
 
 
-/* s3.REGION.amazonaws.com, s3-REGION.amazonaws.com, BUCKET.s3.REGION... */
+/* s3.REGION.amazonaws.com, s3-REGION..., BUCKET.s3.REGION..., s3-fips... */
 
 static void
 ngx_tecken_s3_guess_region(ngx_tecken_s3_t *s3)
 {
-    u_char  *p, *last, *dot;
+    u_char  *p, *last, *dot, *region;
 
     ngx_str_set(&s3->region, NGX_TECKEN_S3_REGION);
 
@@ -601,17 +601,27 @@ ngx_tecken_s3_guess_region(ngx_tecken_s3_t *s3)
             && (p[2] == '-' || p[2] == '.')
             && (p == s3->name.data || p[-1] == '.'))
         {
-            p += 3;
+            region = p + 3;
 
-            if (dot - p > 10
-                && ngx_strncasecmp(p, (u_char *) "dualstack.", 10) == 0)
+            if (dot - region > 5
+                && ngx_strncasecmp(region, (u_char *) "fips.", 5) == 0)
             {
-                p += 10;
+                region += 5;
             }
 
-            s3->region.data = p;
-            s3->region.len = dot - p;
-            return;
+            if (dot - region > 10
+                && ngx_strncasecmp(region, (u_char *) "dualstack.", 10) == 0)
+            {
+                region += 10;
+            }
+
+            /* a bucket may have dots, and "s3" between them */
+
+            if (ngx_strlchr(region, dot, '.') == NULL) {
+                s3->region.data = region;
+                s3->region.len = dot - region;
+                return;
+            }
         }
 
         p++;

@@ -151,7 +151,7 @@ ngx_tecken_s3_list_query(ngx_tecken_s3_list_t *list)
     p += tk_uri_encode(p, op->key.data, op->key.len, 0);
 
     call->query.len = p - call->query.data;
-    call->transfer.url = NULL;
+    call->transfer.target = NULL;
 
     return NGX_OK;
 }

@@ -28,6 +28,10 @@ tk_json_escape(uint8_t *dst, const uint8_t *src, size_t len)
     uint8_t         buf[12];
     const uint8_t  *last, *start;
 
+    if (len == 0) {
+        return 0;
+    }
+
     n = 0;
     last = src + len;
 
@@ -139,6 +143,10 @@ tk_log_escape(uint8_t *dst, size_t size, const uint8_t *src, size_t len)
     const uint8_t  *last, *start;
 
     static const uint8_t  hex[] = "0123456789ABCDEF";
+
+    if (len == 0) {
+        return 0;
+    }
 
     n = 0;
     cut = 0;

@@ -46,6 +46,10 @@ tk_uri_encode(uint8_t *dst, const uint8_t *src, size_t len, unsigned flags)
 
     static const uint8_t  hex[] = "0123456789ABCDEF";
 
+    if (len == 0) {
+        return 0;
+    }
+
     n = 0;
 
     for (last = src + len; src < last; src++) {
@@ -80,6 +84,10 @@ tk_uri_decode(uint8_t *dst, const uint8_t *src, size_t len, unsigned flags)
 {
     size_t          n;
     const uint8_t  *last;
+
+    if (len == 0) {
+        return 0;
+    }
 
     n = 0;
     last = src + len;

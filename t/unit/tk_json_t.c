@@ -150,6 +150,9 @@ test_log(void)
         tap_is_str(out, n, lines[i].log, "a line of a log");
         free(out);
     }
+
+    tap_is_int((int64_t) tk_log_escape(NULL, 0, NULL, 0), 0,
+               "a line of a log of nothing");
 }
 
 

@@ -28,7 +28,7 @@ sub start
 
     my $self = bless {
         dir => temp_dir('tecken-bench'), port => free_port(),
-        workers => $options{workers} // 1, zone => $options{zone} // '16m',
+        owner => $$, workers => $options{workers} // 1, zone => $options{zone} // '16m',
     }, $class;
 
     my $files = $options{files} // {};
@@ -84,6 +84,9 @@ sub stop
 sub DESTROY
 {
     my ($self) = @_;
+
+    # a forked child has a copy
+    return if $self->{owner} != $$;
 
     local ($?, $@);
     $self->stop;
@@ -251,6 +254,21 @@ END
     $conf =~ s/%DIR%/$self->{dir}/g;
 
     return $conf;
+}
+
+
+# Moves other processes, all their threads, off the only worker's processor.
+sub leave_to_worker
+{
+    my (@pids) = @_;
+
+    return if cpus() < 2;
+
+    for my $pid (@pids) {
+        chomp $pid;
+        system("taskset -acp 1-@{[ cpus() - 1 ]} $pid >/dev/null") == 0
+            or die "taskset: status $?\n";
+    }
 }
 
 

@@ -29,7 +29,8 @@ use constant {
 
 
 # Starts a cluster with users and buckets.  options: dir (a temp folder by
-# default), keep (it outlives the calling process).
+# default), keep (it outlives the calling process), tls (a PEM file with key
+# and certificate: serves at tls_port, too).
 sub start
 {
     my ($class, %options) = @_;
@@ -63,8 +64,9 @@ sub attach
 }
 
 
-sub port { return $_[0]{port} }
-sub dir  { return $_[0]{dir} }
+sub port     { return $_[0]{port} }
+sub tls_port { return $_[0]{tls_port} }
+sub dir      { return $_[0]{dir} }
 
 
 # What configurations and other processes need to know.
@@ -167,6 +169,25 @@ sub repair
 }
 
 
+# More keys of the user "test", and fewer.
+sub add_key
+{
+    my ($self, $access_key, $secret_key) = @_;
+
+    $self->_admin('key', 'create', '--uid=test', '--key-type=s3',
+                  "--access-key=$access_key", "--secret=$secret_key");
+}
+
+
+sub remove_key
+{
+    my ($self, $access_key) = @_;
+
+    $self->_admin('key', 'rm', '--uid=test', '--key-type=s3',
+                  "--access-key=$access_key");
+}
+
+
 # Suspended users get 403 UserSuspended.
 sub suspend { return $_[0]->_admin('user', 'suspend', '--uid=test') }
 sub enable  { return $_[0]->_admin('user', 'enable', '--uid=test') }
@@ -243,10 +264,11 @@ sub _new
     mkdir $_ for map { "$dir/$_" } qw(run log mon osd rgw);
     give_away($dir, map { "$dir/$_" } qw(run log mon osd rgw));
 
-    my ($rgw, $mon) = free_ports(2);
+    my ($rgw, $mon, $tls) = free_ports(3);
 
     my $self = bless {
-        dir => $dir, port => $rgw, mon_port => $mon,
+        dir => $dir, port => $rgw, mon_port => $mon, tls_port => $tls,
+        tls => $options{tls},
     }, $class;
 
     $self->{lifeline} = lifeline(sub { $self->stop }) if !$options{keep};
@@ -300,6 +322,9 @@ sub _configure
     # the OSD takes its eight ports from a range by itself
     my $low = 15000 + int rand 15000;
     my $high = $low + 1500;
+
+    my $tls = $self->{tls} ? " ssl_endpoint=127.0.0.1:$self->{tls_port}"
+                             . " ssl_certificate=$self->{tls}" : '';
 
     # Without cephx the "secure" mode cannot work: radosgw would hang.
     # The paxos intervals are what makes the start fast; tcp_nodelay what
@@ -359,7 +384,7 @@ osd numa auto affinity = false
 osd op num shards = 2
 osd op num threads per shard = 2
 [client]
-rgw frontends = beast endpoint=127.0.0.1:$self->{port} tcp_nodelay=1
+rgw frontends = beast endpoint=127.0.0.1:$self->{port} tcp_nodelay=1$tls
 rgw data = $dir/rgw
 rgw dns name = s3.localhost
 rgw init timeout = 20

@@ -1,0 +1,13 @@
+
+# Where Debian's nginx looks for modules; DESTDIR for packagers.
+
+DESTDIR =
+MODULES_DIR =		/usr/lib/nginx/modules
+DOC_DIR =		/usr/share/doc/ngx-tecken
+
+#: install          modules and documents; DESTDIR=, MODULES_DIR=, DOC_DIR=
+install: build
+	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(DOC_DIR)
+	install -m 644 $(MODULE_FILES) $(DESTDIR)$(MODULES_DIR)
+	install -m 644 $(wildcard README.md LICENSE nginx.conf.example docs/*) \
+		$(DESTDIR)$(DOC_DIR)
