@@ -14,11 +14,6 @@ use Time::HiRes qw(time);
 use TeckenTest qw(:s3 :proxy);
 use TeckenTest::Faults;
 
-# LeakSanitizer's own tracer crashes now and then at the end of one of the
-# hundred workers, when it stops their threads
-local $ENV{ASAN_OPTIONS} = join ':', $ENV{ASAN_OPTIONS} // (),
-                                     'detect_leaks=0';
-
 my $options = 'connect_timeout=2s timeout=5s deadline=10s retries=1';
 my $proxy = proxy();
 
