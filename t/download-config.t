@@ -120,6 +120,10 @@ bad_http('a storage twice', "$zone\n$local\n\n$local",
 bad_http('only a name', "$zone\ntecken_storage local;",
      [ 'invalid number of arguments in "tecken_storage" directive', 2 ]);
 
+bad_http('a storage without a name',
+     "$zone\ntecken_storage \"\" file://$dir/symbols;",
+     [ 'empty storage name', 2 ]);
+
 for my $name ('a b', 'a/b', 'a.b', 'a"b', "\xc3\xa4") {
     my $quoted = $name =~ s/"/\\"/r;
     bad_http("storage \"$name\"",
@@ -158,6 +162,12 @@ bad_http('a root that is not there',
        . 'directory)', 2 ]);
 bad_http('a root that is a file', "$zone\ntecken_storage a file://$dir/file;",
      [ "\"$dir/file\" of storage \"a\" is not a directory", 2 ]);
+for my $prefix ('p' x 256, 'p/' x 1000) {
+    bad_http('a prefix that is no path',
+         "$zone\ntecken_storage a file://$dir/symbols prefix=a/$prefix;",
+         [ 'the prefix of storage "a" is too long for the path of a file', 2 ]);
+}
+
 bad_http('an option of S3 for a file storage',
      "$zone\ntecken_storage a file://$dir/symbols region=x;",
      [ 'invalid parameter "region=x" of a file storage', 2 ]);

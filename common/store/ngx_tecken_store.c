@@ -34,6 +34,11 @@ ngx_tecken_storage_parse(ngx_conf_t *cf, ngx_tecken_storage_t *st)
     st->file_name = cf->conf_file->file.name.data;
     st->line = cf->conf_file->line;
 
+    if (st->name.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "empty storage name");
+        return NGX_CONF_ERROR;
+    }
+
     for (i = 0; i < st->name.len; i++) {
         if (!((st->name.data[i] | 0x20) >= 'a'
               && (st->name.data[i] | 0x20) <= 'z')

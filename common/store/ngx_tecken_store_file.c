@@ -39,7 +39,7 @@ ngx_tecken_store_backend_t  ngx_tecken_store_file = {
 ngx_int_t
 ngx_tecken_store_file_conf(ngx_conf_t *cf, ngx_tecken_storage_t *st)
 {
-    u_char                  *root;
+    u_char                  *root, path[NGX_TECKEN_FILE_PATH];
     ngx_file_info_t          fi;
     ngx_tecken_file_conf_t  *conf;
 
@@ -104,6 +104,13 @@ ngx_tecken_store_file_conf(ngx_conf_t *cf, ngx_tecken_storage_t *st)
     }
 
     st->conf = conf;
+
+    if (ngx_tecken_file_path_write(st, path, NULL, 1) == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the prefix of storage \"%V\" is too long for the "
+                           "path of a file", &st->name);
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
 }
