@@ -504,14 +504,16 @@ GET /s/found
 my $body = 'x' x 700000;
 ["PUT /s/m/i/old\nold", (map { "PUT /s/m/i/old?$_\n$body" }
     'fail=0', 'fail=1', 'fail=140000', 'fail=700000', 'cancel=0', 'cancel=1',
-    'cancel=140000', 'cancel=700000'),
+    'cancel=140000', 'cancel=700000', 'eager&fail=0', 'eager&fail=1',
+    'eager&fail=140000', 'eager&fail=700000'),
  "PUT /s/m/i/big\n$body", (map { "GET /s/m/i/big?$_" }
     'fail=1', 'fail=700000', 'cancel=0', 'cancel=1', 'cancel=300000'),
  'GET /s/?list=&cancel=0', 'GET /s/?check&cancel=0', 'GET /s/m/i/old']
 --- error_code eval
-[200, (502) x 4, (200) x 4, 200, (502) x 2, (200) x 3, (200) x 3]
+[200, (502) x 4, (200) x 4, (502) x 4, 200, (502) x 2, (200) x 3, (200) x 3]
 --- response_body eval
-['', ('the sender of the object gave up') x 4, ("cancelled\n") x 4, '',
+['', ('the sender of the object gave up') x 4, ("cancelled\n") x 4,
+ ('the sender of the object gave up') x 4, '',
  ('the receiver of the object gave up') x 2, ("cancelled\n") x 3,
  ("cancelled\n") x 2, 'old']
 --- no_error_log

@@ -83,8 +83,7 @@ ngx_tecken_file_put(ngx_tecken_store_op_t *op)
     op->rc = ngx_tecken_file_put_feed(op);
 
     if (op->rc != NGX_AGAIN) {
-        op->active = 0;
-        ngx_tecken_file_put_cancel(op);
+        op->storage->backend->cancel(op);
     }
 
     return op->rc;

@@ -28,6 +28,7 @@
  *     fail=N    the source or the sink fails after N bytes
  *     cancel=N  the operation is destroyed after N bytes
  *     once      there is no rewind
+ *     eager     source and sink resume before they return
  *     drop      what the sink gets is counted only: X-Bytes
  *
  * The answer is 200, 404 (NGX_DECLINED), 503 (NGX_BUSY) or 502 (NGX_ERROR,
@@ -69,6 +70,7 @@ typedef struct {
     unsigned                    list:1;
     unsigned                    cancelled:1;
     unsigned                    drop:1;
+    unsigned                    eager:1;
 } ngx_tecken_probe_store_ctx_t;
 
 
@@ -283,6 +285,7 @@ ngx_tecken_probe_store_call(ngx_http_request_t *r,
     op->entry = ngx_tecken_probe_store_entry;
 
     ctx->drop = ngx_tecken_probe_store_arg(r, "drop", &arg);
+    ctx->eager = ngx_tecken_probe_store_arg(r, "eager", &arg);
 
     if (!ngx_tecken_probe_store_arg(r, "once", &arg)) {
         op->rewind = ngx_tecken_probe_store_rewind;
@@ -485,6 +488,10 @@ ngx_tecken_probe_store_source(ngx_tecken_store_op_t *op, u_char *buf,
     ctx = op->data;
     ctx->calls++;
 
+    if (ctx->eager) {
+        ngx_tecken_store_resume(op);
+    }
+
     if (ctx->fail >= 0 && ctx->bytes >= ctx->fail) {
         return NGX_ERROR;
     }
@@ -563,6 +570,10 @@ ngx_tecken_probe_store_sink(ngx_tecken_store_op_t *op, u_char *data,
 
     ctx->calls++;
     ctx->bytes += len;
+
+    if (ctx->eager) {
+        ngx_tecken_store_resume(op);
+    }
 
     if (!ctx->drop && ngx_tecken_probe_store_append(ctx, data, len) != NGX_OK)
     {
