@@ -361,7 +361,12 @@ ngx_tecken_transfer_next(void)
 
             ngx_tecken_transfer_release(t);
             t->done(t);
+            continue;
         }
+
+        /* its wait was no silence of the server's: see the timer */
+
+        t->progress = 1;
     }
 }
 
