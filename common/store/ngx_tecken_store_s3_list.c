@@ -218,6 +218,7 @@ ngx_tecken_s3_list_body(ngx_tecken_transfer_t *t, u_char *data, size_t len)
 {
     ngx_tecken_s3_call_t *call = t->data;
 
+    const char            *what;
     ngx_tecken_s3_list_t  *list;
 
     list = call->data;
@@ -237,10 +238,11 @@ ngx_tecken_s3_list_body(ngx_tecken_transfer_t *t, u_char *data, size_t len)
     if (XML_Parse(list->parser, (char *) data, (int) len, 0) != XML_STATUS_OK
         || list->failed)
     {
+        what = XML_ErrorString(XML_GetErrorCode(list->parser));
+
         (void) ngx_snprintf((u_char *) t->error, CURL_ERROR_SIZE,
-                            "invalid list of objects, line %ui%Z",
-                            (ngx_uint_t)
-                            XML_GetCurrentLineNumber(list->parser));
+                            "invalid list of objects: %s%Z",
+                            what ? what : "unexpected element");
         return NGX_ERROR;
     }
 
