@@ -381,7 +381,8 @@ POSIX::mkfifo(main::path('local/fifo.so/AB12/fifo.sym'), 0600) or die "$!\n";
   /dir.so/AB12/dir.sym%2Fx.sym /try/dir.so/AB12/dir.sym ) ]
 --- error_code eval: [ 404, 404, 404, 404, 200 ]
 --- response_body eval
-[ ('Symbol Not Found') x 3, '{"error": "Not Found", "path": "/dir.so/AB12/dir.sym/x.sym"}',
+[ ('Symbol Not Found') x 3,
+  '{"error": "Not Found", "path": "/dir.so/AB12/dir.sym/x.sym"}',
   'second dir' ]
 --- no_error_log
 [error]

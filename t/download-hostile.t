@@ -127,13 +127,15 @@ __DATA__
 
 === TEST 1: no way out of the root
 --- init
-my @up = ('..', '%2e%2e', '%2E%2e', '.%2e', '%2e.', '..%2f..', '..%2F', '%2e%2e%2f',
-          '..%2f..%2f..', '%2e%2e%2f%2e%2e', '..%5c..', '..\\..', '..%255c', '%252e%252e',
+my @up = ('..', '%2e%2e', '%2E%2e', '.%2e', '%2e.', '..%2f..', '..%2F',
+          '%2e%2e%2f', '..%2f..%2f..', '%2e%2e%2f%2e%2e', '..%5c..', '..\\..',
+          '..%255c', '%252e%252e',
           '%252e%252e%252f', '..%c0%af..', '%c0%ae%c0%ae', '%c0%ae%c0%ae%c0%af',
           '%e0%80%ae%e0%80%ae', '..%00', '%00..', '..%0a', '...', '....', '..;',
           '..;a=b', '.%00.', '..%20', '%20..', '..%09', "..\t", '%uff0e%uff0e',
           '%ef%bc%8e%ef%bc%8e', '..%ef%bc%8f..', '.', '%2e', './..', '../.',
-          '..//', '//..', '~', '~root', '-', '$HOME', '%24HOME', '*', '?', '%3f');
+          '..//', '//..', '~', '~root', '-', '$HOME', '%24HOME', '*', '?',
+          '%3f');
 my @path;
 for my $up (@up) {
     push @path, "/$up/AB12/secret.sym", "/try/$up/AB12/secret.sym",
@@ -201,11 +203,13 @@ for my $n (1, 100, 254, 255, 256, 500, 1000, 1020, 1024, 1025, 2000, 4000,
 === TEST 4: CR and LF make no header
 --- init
 my @evil = ('%0d%0aX-Evil:%20yes', '%0aX-Evil:%20yes', '%0d%0a%0d%0a<html>',
-            '%E5%98%8A%E5%98%8DX-Evil:yes', '%0dX-Evil:yes', '%E2%80%A8X-Evil:yes',
-            '%250d%250aX-Evil:yes', '%C0%8D%C0%8AX-Evil:yes', '%0b%0cX-Evil:yes');
+            '%E5%98%8A%E5%98%8DX-Evil:yes', '%0dX-Evil:yes',
+            '%E2%80%A8X-Evil:yes', '%0b%0cX-Evil:yes',
+            '%250d%250aX-Evil:yes', '%C0%8D%C0%8AX-Evil:yes');
 for my $evil (@evil) {
     for my $path ("/there.pdb$evil/AB12/1.sym", "/there.pdb/AB12/1.sym$evil",
-                  "/there.pdb/AB12$evil/1.sym", "/$evil", "/try$evil/a/AB/1.sym",
+                  "/there.pdb/AB12$evil/1.sym", "/$evil",
+                  "/try$evil/a/AB/1.sym",
                   "/there.pdb/AB12/1.sym?code_file=$evil", "/a/b/c/d/$evil",
                   "/there.pdb/AB12/1.sym?try$evil&_refresh=$evil") {
         for my $method (qw(GET HEAD PUT OPTIONS)) {
@@ -272,7 +276,8 @@ for my $target (qw(//evil.example/there.pdb/AB12/1.sym
 === TEST 7: an id that a client can not give
 --- request eval
 [ map { "GET /there.pdb/$_/1.sym" } 'AB12%00', 'AB12%0a', '%41%42%31%32%20',
-  '%20AB12', "\xef\xbc\xa1", '%EF%BC%A1%EF%BC%A2', 'AB12?', 'AB12#', '-1', '+1' ]
+  '%20AB12', "\xef\xbc\xa1", '%EF%BC%A1%EF%BC%A2', 'AB12?', 'AB12#', '-1',
+  '+1' ]
 --- error_code_like eval: [ ('^40[04]$') x 10 ]
 
 
@@ -295,9 +300,10 @@ GET /there.pdb/AB12/1.sym
 
 === TEST 9: arguments that are none
 --- init
-for my $args ('', '&', '&&&', '=', '=&=', '%', '%%%', '%00', '%0d%0a', '?', '??',
-              'try' . '&' x 2000, 'a=' x 2000, '&' x 7000, 'x' x 7000, "\xff\xfe",
-              '%FF=%FE', 'code_file=%', 'code_file=%4', 'code_id=%u0041', ';try;',
+for my $args ('', '&', '&&&', '=', '=&=', '%', '%%%', '%00', '%0d%0a', '?',
+              '??', 'try' . '&' x 2000, 'a=' x 2000, '&' x 7000, 'x' x 7000,
+              "\xff\xfe", '%FF=%FE', 'code_file=%', 'code_file=%4',
+              'code_id=%u0041', ';try;',
               'code_file[]=a', 'code_file[a]=b', '+', 'try+', "a'b\"c<d>") {
     my $answer = main::raw("/none.pdb/AB12/none.sym?$args");
     main::same(main::status($answer), 404, 'missing?' . substr $args, 0, 20);
@@ -325,8 +331,9 @@ main::same(main::status(main::raw('/ok.pdb/AB12/ok.sym',
 
 === TEST 11: methods of any shape
 --- init
-my @case = ([ 'get', 400 ], [ 'G T', 400 ], [ "GE\0T", 400 ], [ 'X' x 100, 405 ],
-            [ 'PRI', 405 ], [ 'CONNECT', qr/^40[05]$/ ], [ 'GET,HEAD', 400 ],
+my @case = ([ 'get', 400 ], [ 'G T', 400 ], [ "GE\0T", 400 ],
+            [ 'X' x 100, 405 ], [ 'PRI', 405 ],
+            [ 'CONNECT', qr/^40[05]$/ ], [ 'GET,HEAD', 400 ],
             [ 'M-SEARCH', 405 ], [ '', 400 ], [ 'HEADX', 405 ]);
 for my $case (@case) {
     my ($method, $status) = @$case;
@@ -345,7 +352,8 @@ my (@strange, @leak);
 for my $byte (0 .. 255) {
     for my $form (sprintf('%%%02X', $byte), chr $byte) {
         for my $path ("/a${form}b/AB12/a.sym", "/a/AB${form}12/a.sym",
-                      "/a/AB12/a${form}b.sym", "/$form", "/a/AB12/a.sym?$form") {
+                      "/a/AB12/a${form}b.sym", "/$form",
+                      "/a/AB12/a.sym?$form") {
             my $answer = main::raw($path);
 
             # "GET /a" and a line feed is HTTP/0.9: a body, no status

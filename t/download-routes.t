@@ -315,7 +315,8 @@ location /symbols/ {
     tecken_sources  regular;
 }
 --- request eval
-[ 'GET /symbols/foo.pdb/ab12/foo.sym', 'GET /symbols/firefox/foo.pdb/AB12/foo%2Esym',
+[ 'GET /symbols/foo.pdb/ab12/foo.sym',
+  'GET /symbols/firefox/foo.pdb/AB12/foo%2Esym',
   'GET /symbols/nothing' ]
 --- error_code eval: [ 200, 200, 404 ]
 --- response_body eval
@@ -331,7 +332,8 @@ location / {
 }
 location /other/ { return 200 "other\n"; }
 --- request eval
-[ 'GET /other/foo.pdb/AB12/foo.sym', 'OPTIONS /other/', 'GET /foo.pdb/AB12/foo.sym' ]
+[ 'GET /other/foo.pdb/AB12/foo.sym', 'OPTIONS /other/',
+  'GET /foo.pdb/AB12/foo.sym' ]
 --- response_body eval: [ "other\n", "other\n", "regular\n" ]
 --- response_headers eval
 [ '! Access-Control-Allow-Origin', '! Access-Control-Allow-Origin',

@@ -158,7 +158,8 @@ $main::Http =~ s/tecken\.log t;/tecken.log time;/r
 --- init
 main::like(main::logged('/local.pdb/ab12/local.sym', '/s3.pdb/AB12/s3.sym',
                         '/none.pdb/AB12/none.sym', '/a.pdb/AB/a.exe', '/a'),
-    qr/\A200 time=0\.\d{6}\n302 time=0\.\d{6}\n404 time=0\.\d{6}\n(?:404 time=-\n){2}\z/,
+    qr/\A200[ ]time=0\.\d{6}\n302[ ]time=0\.\d{6}\n404[ ]time=0\.\d{6}\n
+       (?:404[ ]time=-\n){2}\z/x,
     'shape');
 
 
