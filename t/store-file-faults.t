@@ -118,7 +118,7 @@ sub names
 
 
 # [name, is there an object before, calls of a put, the one that replaces]
-for my $case (['new', 0, 5, 4], ['over', 1, 8, 5]) {
+for my $case (['new', 0, 6, 5], ['over', 1, 8, 5]) {
     my ($name, $before, $calls, $rename) = @$case;
 
     subtest "kill -9 before each step: $name" => sub {
@@ -440,6 +440,62 @@ subtest 'a quitting worker ends its put' => sub {
     waitpid $pid, 0;
     is $?, 0, 'answered';
     is got('quit/k'), 'new', 'is there';
+};
+
+
+# One thread, which waits for a lock, and a queue of one, which is taken.
+subtest 'no room in the queue for what has begun' => sub {
+    my $busy = "$dir/busy";
+
+    mkdir $_ for $busy, "$busy/locked";
+    give_away($busy, "$busy/locked");
+    write_file("$busy/k", 'x' x 400_000);
+
+    my $one = nginx(
+        workers => 1, main => 'thread_pool io threads=1 max_queue=1;',
+        http => "tecken_zone tecken:8m; tecken_io_thread_pool io;
+                 tecken_storage files file://$busy;",
+        server => 'location /s/ { tecken_probe_store files; }',
+    );
+
+    my $child = sub {
+        my ($log, @request) = @_;
+
+        return fork_child(sub {
+            my $answer = $one->request(@request, timeout => 20);
+            print "$answer->{status} $answer->{body}\n";
+        }, "$dir/$log");
+    };
+
+    # it pauses between its two reads
+    my @children = $child->('get', 'GET', '/s/k?slow=1&pause=3000');
+    my ($worker) = $one->workers;
+
+    wait_until('the first read', 5, sub {
+        return grep { (readlink // '') eq "$busy/k" } glob "/proc/$worker/fd/*";
+    });
+
+    open my $lock, '<', "$busy/locked" or die "open: $!";
+    flock $lock, LOCK_EX or die "flock: $!";
+
+    push @children, $child->('put', 'PUT', '/s/locked/k', body => 'x');
+    wait_until('the put', 2,
+               sub { 2 == grep { /~/ } names("$busy/locked") });
+
+    push @children, map { $child->('check', 'GET', '/s/?check') } 1, 2;
+    wait_until('a full queue', 2, sub { slurp("$dir/check") =~ /./ });
+
+    like slurp("$dir/check"), qr/\A503 .*queue.* is full\n\z/, 'not begun: busy';
+
+    waitpid shift @children, 0;
+    like slurp("$dir/get"), qr/\A502 .*queue.* is full\n\z/, 'begun: failed';
+
+    flock $lock, LOCK_UN;
+    waitpid $_, 0 for @children;
+    like slurp("$dir/put"), qr/\A200 /, 'the put';
+    like slurp("$dir/check"), qr/^200 /m, 'what was queued';
+
+    is $one->stop, 0, 'a clean end';
 };
 
 

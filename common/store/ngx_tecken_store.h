@@ -163,8 +163,11 @@ ngx_tecken_store_op_t *ngx_tecken_store_op_create(
 /* sink or source goes on after NGX_AGAIN */
 #define ngx_tecken_store_resume(op) (op)->storage->backend->resume(op)
 
-/* Frees the op and all it holds; a running one is cancelled first, its
- * handler is not called.  Right in handler, too. */
+/*
+ * Frees the op and all it holds; a running one is cancelled first, its
+ * handler is not called.  Right in handler, too; sink, source and entry must
+ * return NGX_ERROR instead, who called them goes on with the op.
+ */
 void ngx_tecken_store_op_destroy(ngx_tecken_store_op_t *op);
 
 

@@ -386,7 +386,9 @@ ngx_tecken_file_post(ngx_tecken_store_op_t *op)
 
     if (ngx_tecken_task_post(tp, ctx->task, 0) != NGX_OK) {
         ngx_str_set(&op->error, "the queue of the io thread pool is full");
-        return NGX_BUSY;
+
+        /* busy says that nothing was tried: not in the middle of an op */
+        return op->active ? NGX_ERROR : NGX_BUSY;
     }
 
     ngx_str_null(&op->error);

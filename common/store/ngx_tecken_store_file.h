@@ -24,6 +24,7 @@
  *   .tecken+NAME -> .tecken.NAME
  *
  * under flock() of the directory (which NFS has not: there only reads work).
+ * Where there is no NAME yet, its metadata go to .tecken.NAME at once.
  * The metadata notes size, time and inode of its object, so that a reader,
  * who takes no lock, finds the right one of both at every instant and after a
  * crash between any two steps.  A copy is as good: "rsync -a" and "cp -a"
@@ -131,7 +132,7 @@ void ngx_tecken_file_failed(ngx_tecken_store_op_t *op,
 ngx_tecken_file_ctx_t *ngx_tecken_file_start(ngx_tecken_store_op_t *op,
     size_t size);
 
-/* NGX_OK, or NGX_BUSY with op->error set */
+/* NGX_OK, or with op->error set NGX_BUSY, NGX_ERROR once the op is active */
 ngx_int_t ngx_tecken_file_post(ngx_tecken_store_op_t *op);
 
 /* ends the op: its handler may destroy it */

@@ -105,6 +105,11 @@ ngx_tecken_file_put_lock(ngx_tecken_file_put_t *put)
 }
 
 
+/*
+ * Syncs between the steps, here and below: a file system may keep a later
+ * rename and lose an earlier one.
+ */
+
 static ngx_int_t
 ngx_tecken_file_put_new(ngx_tecken_file_put_t *put, u_char *final)
 {
@@ -112,7 +117,9 @@ ngx_tecken_file_put_new(ngx_tecken_file_put_t *put, u_char *final)
         return NGX_ERROR;
     }
 
-    if (ngx_tecken_file_put_rename(put, put->temp, put->name) != NGX_OK) {
+    if (ngx_tecken_file_put_sync(put) != NGX_OK
+        || ngx_tecken_file_put_rename(put, put->temp, put->name) != NGX_OK)
+    {
         ngx_tecken_file_put_unlink(put, final);
         return NGX_ERROR;
     }
@@ -120,11 +127,6 @@ ngx_tecken_file_put_new(ngx_tecken_file_put_t *put, u_char *final)
     return ngx_tecken_file_put_sync(put);
 }
 
-
-/*
- * Syncs between the steps: a file system may keep a later rename and lose an
- * earlier one.
- */
 
 static ngx_int_t
 ngx_tecken_file_put_over(ngx_tecken_file_put_t *put, u_char *pending,

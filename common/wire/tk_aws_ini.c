@@ -40,11 +40,11 @@ const char *
 tk_aws_ini_parse(tk_credentials_t *c, const uint8_t *text, size_t len,
     const char *profile, unsigned *line)
 {
-    tk_str_t         rest, one;
-    const char      *err;
-    tk_aws_ini_t     ini;
-    tk_credentials_t found;
-    const uint8_t   *lf;
+    tk_str_t           rest, one;
+    const char        *err;
+    tk_aws_ini_t       ini;
+    const uint8_t     *lf;
+    tk_credentials_t   found;
 
     memset(c, 0, sizeof(tk_credentials_t));
     memset(&found, 0, sizeof(tk_credentials_t));
