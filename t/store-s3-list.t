@@ -131,6 +131,11 @@ subtest 'refused' => sub {
     is $denied->{status}, 502, 'denied';
     like $denied->{body}, qr/status 403/, 'says so';
     is $denied->{headers}{'x-attempts'}, 1, 'asked once';
+
+    # a 403 says of a key that there is none, of a list it does not
+    my $nolist = list('nolist', '');
+    is $nolist->{status}, 502, 'list=off';
+    like $nolist->{body}, qr/status 403/, 'says so';
 };
 
 subtest 'requests, page by page' => sub {
