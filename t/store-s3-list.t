@@ -190,6 +190,10 @@ subtest 'malformed' => sub {
         'cut in a key' => page('', body => $text =~ s{/a<.*}{}sr),
         'empty' => page('', body => ''),
         'no XML' => page('', body => 'so sorry'),
+        'an error with 200' => page('', body => '<?xml version="1.0"?>'
+            . '<Error><Code>InternalError</Code></Error>'),
+        'a login page' => page('', body =>
+            "<html><body>$text</body></html>" =~ s/<\?.*?\?>//r),
         'nested wrong' => page('<Contents><Key>v1/a</Contents></Key>'),
         'a NUL' => page(contents("v1/a\0b", 1)),
         'an unknown entity' => page(contents('v1/&what;', 1)),
