@@ -73,7 +73,7 @@ subtest 'prefixes' => sub {
 
     for my $prefix (sort keys %expected) {
         my $answer = list('s', $prefix);
-        is $answer->{status}, 200, "\"$prefix\"";
+        is $answer->{status}, $prefix eq 'c' ? 404 : 200, "\"$prefix\"";
         is_deeply [ listed($answer) ], $expected{$prefix}, 'keys';
     }
 

@@ -39,6 +39,7 @@ typedef struct {
     ngx_tecken_s3_entry_t    entry;
     ngx_str_t                token;
     ngx_uint_t               failed;
+    unsigned                 found:1;        /* of any page */
     unsigned                 root:1;         /* <ListBucketResult> */
     unsigned                 inside:1;       /* <Contents> */
     unsigned                 truncated:1;
@@ -283,7 +284,7 @@ ngx_tecken_s3_list_answer(ngx_tecken_s3_call_t *call)
     }
 
     if (!list->truncated) {
-        return NGX_OK;
+        return list->found ? NGX_OK : NGX_DECLINED;
     }
 
     if (list->token.len == 0) {
@@ -440,6 +441,8 @@ ngx_tecken_s3_list_give(ngx_tecken_s3_list_t *list, ngx_tecken_s3_entry_t *e)
         return ngx_tecken_s3_error(list->call, "the list of objects has one "
                                    "that was not asked for");
     }
+
+    list->found = 1;
 
     return op->entry(op, key, e->size, e->mtime);
 }
