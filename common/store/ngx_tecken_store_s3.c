@@ -58,6 +58,7 @@ ngx_tecken_s3_head(ngx_tecken_store_op_t *op)
     }
 
     call->answer = ngx_tecken_s3_ok;
+    call->forbidden = NGX_DECLINED;
     call->whole = 1;
 
     return ngx_tecken_s3_call_start(call);
@@ -79,6 +80,7 @@ ngx_tecken_s3_get(ngx_tecken_store_op_t *op)
     }
 
     call->answer = ngx_tecken_s3_get_answer;
+    call->forbidden = NGX_DECLINED;
     call->transfer.body = ngx_tecken_s3_sink;
 
     return ngx_tecken_s3_call_start(call);
@@ -135,7 +137,10 @@ ngx_tecken_s3_check(ngx_tecken_store_op_t *op)
         return NGX_ERROR;
     }
 
+    /* who may not list may not ask for the bucket either: it has answered */
+
     call->answer = ngx_tecken_s3_ok;
+    call->forbidden = NGX_OK;
     call->whole = 1;
 
     return ngx_tecken_s3_call_start(call);

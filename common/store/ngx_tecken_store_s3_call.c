@@ -45,6 +45,7 @@ ngx_tecken_s3_call(ngx_tecken_store_op_t *op, const char *method)
     call->op = op;
     call->s3 = op->storage->conf;
     call->method = method;
+    call->forbidden = NGX_ERROR;
 
     call->transfer.upload = -1;
 
@@ -437,8 +438,8 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
 
         /* what may not be listed and is not there is "forbidden", too */
 
-        if (!call->s3->list && t->upload < 0) {
-            return NGX_DECLINED;
+        if (!call->s3->list && call->forbidden != NGX_ERROR) {
+            return call->forbidden;
         }
 
         return ngx_tecken_s3_error(call, "status 403%V, the bucket denies "
