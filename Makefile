@@ -12,6 +12,9 @@ NGINX_SRC =
 CC =			cc
 
 
+# nginx's own makefile uses all processors; of ours, one step at a time
+.NOTPARALLEL:
+
 .PHONY: all build run test check install clean help
 
 all: build
@@ -27,6 +30,7 @@ include mk/versions.mk
 include mk/bench.mk
 
 
+#: clean            remove build; run, with its logs, stays
 clean:
 	rm -rf $(BUILD)
 

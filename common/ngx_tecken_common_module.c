@@ -272,6 +272,13 @@ ngx_tecken_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_sec_value(conf->valid_found, prev->valid_found, 21600);
     ngx_conf_merge_sec_value(conf->valid_missing, prev->valid_missing, 21600);
 
+    /* an "if" in the location keeps the handler, not what it is to send */
+
+    if (conf->dockerflow == NGX_CONF_UNSET_UINT) {
+        conf->dockerflow = prev->dockerflow;
+        conf->version = prev->version;
+    }
+
     return NGX_CONF_OK;
 }
 
@@ -392,10 +399,6 @@ ngx_tecken_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL) {
-        return NGX_OK;
-    }
-
     tmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_tecken_common_module);
 
@@ -420,10 +423,6 @@ ngx_tecken_exit_process(ngx_cycle_t *cycle)
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {
-        return;
-    }
-
-    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL) {
         return;
     }
 
@@ -770,6 +769,10 @@ ngx_tecken_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    if (clcf->handler) {
+        return "conflicts with another handler of the location";
+    }
+
     clcf->handler = ngx_tecken_metrics_content;
 
     return NGX_CONF_OK;
@@ -843,6 +846,11 @@ ngx_tecken_dockerflow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     tmcf->used = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "conflicts with another handler of the location";
+    }
+
     clcf->handler = ngx_tecken_dockerflow_content;
 
     return NGX_CONF_OK;

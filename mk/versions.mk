@@ -17,7 +17,7 @@ test-versions: $(DEBIAN_SUITES:%=test-debian-%) \
 
 # the S3 server is this machine's
 test-debian-%: deps-versions
-	@mk/debian-root $* $(BUILD)/debian-$* $(DEPS_BUILD) perl
+	@mk/debian-root $* $(BUILD)/debian-$* $(DEPS_BUILD) $(DEPS_SUITES)
 	@t/parts run mk/in-root $(BUILD)/debian-$*/root \
 		make suites BUILD=$(BUILD)/debian-$*/build \
 		UNIT_TESTS= SUITES="$(MODULE_SUITES)"

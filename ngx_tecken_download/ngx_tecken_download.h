@@ -126,6 +126,7 @@ struct ngx_tecken_download_ctx_s {
     unsigned                         routed:1;        /* symbol is set */
     unsigned                         looked_up:1;
     unsigned                         waiting:1;
+    unsigned                         filtered:1;      /* its headers */
     unsigned                         cached:1;        /* no lookup was needed */
 };
 

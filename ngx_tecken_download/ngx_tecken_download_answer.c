@@ -16,6 +16,7 @@ static ngx_int_t ngx_tecken_download_body(ngx_http_request_t *r,
 static ngx_int_t ngx_tecken_download_redirect(ngx_tecken_download_ctx_t *ctx,
     ngx_str_t *url);
 static ngx_int_t ngx_tecken_download_proxy(ngx_tecken_download_ctx_t *ctx);
+static void ngx_tecken_download_bodiless(ngx_http_request_t *r);
 static ngx_int_t ngx_tecken_download_file(ngx_tecken_download_ctx_t *ctx);
 static ngx_int_t ngx_tecken_download_file_headers(
     ngx_tecken_download_ctx_t *ctx);
@@ -312,7 +313,31 @@ ngx_tecken_download_proxy(ngx_tecken_download_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_tecken_download_bodiless(r);
+
     return ngx_http_named_location(r, &dlcf->location);
+}
+
+
+/*
+ * The request's body is discarded.  If it has not all come, or came by HTTP/2,
+ * its length still stands there: the proxy would announce a body that it does
+ * not send, and the source would take the next request for it.
+ */
+
+static void
+ngx_tecken_download_bodiless(ngx_http_request_t *r)
+{
+    if (r->discard_body) {
+
+        /* to the reader of the rest it is over, so nothing may follow it */
+
+        r->keepalive = 0;
+    }
+
+    if (r->headers_in.content_length_n > 0) {
+        r->headers_in.content_length_n = 0;
+    }
 }
 
 

@@ -20,6 +20,8 @@ static ngx_uint_t ngx_tecken_download_unlocated(ngx_http_request_t *r,
     ngx_tecken_download_loc_conf_t *dlcf);
 static ngx_table_elt_t *ngx_tecken_download_find(ngx_http_request_t *r,
     const ngx_str_t *name);
+static void ngx_tecken_download_drop(ngx_http_request_t *r,
+    const ngx_str_t *name);
 static ngx_int_t ngx_tecken_download_proxied(ngx_http_request_t *r,
     ngx_tecken_download_ctx_t *ctx);
 static ngx_int_t ngx_tecken_download_add(ngx_http_request_t *r,
@@ -46,6 +48,13 @@ static const ngx_table_elt_t  ngx_tecken_download_cors[] = {
                           "dnt,origin,user-agent,x-csrftoken,"
                           "x-requested-with") }
 };
+
+
+static const ngx_str_t  ngx_tecken_download_content_encoding =
+    ngx_string("Content-Encoding");
+static const ngx_str_t  ngx_tecken_download_cache_control =
+    ngx_string("Cache-Control");
+static const ngx_str_t  ngx_tecken_download_debug = ngx_string("Debug-Time");
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
@@ -83,9 +92,8 @@ ngx_tecken_download_header_filter(ngx_http_request_t *r)
 
     /* a bucket may have rules of its own */
 
-    if (r->upstream == NULL
-        || !ngx_tecken_download_find(r, &ngx_tecken_download_cors[0].key))
-    {
+    if (ngx_tecken_download_find(r, &ngx_tecken_download_cors[0].key) == NULL) {
+
         for (i = 0; i < 3; i++) {
             if (ngx_tecken_download_add(r, &ngx_tecken_download_cors[i])
                 != NGX_OK)
@@ -95,13 +103,30 @@ ngx_tecken_download_header_filter(ngx_http_request_t *r)
         }
     }
 
-    if (ctx && ctx->cache_control.len && r->upstream) {
+    if (ctx == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (ctx->filtered) {
+
+        /* a later filter has made an error of it: a range that is not there */
+
+        ngx_tecken_download_drop(r, &ngx_tecken_download_content_encoding);
+        ngx_tecken_download_drop(r, &ngx_tecken_download_cache_control);
+        r->headers_out.content_encoding = NULL;
+    }
+
+    ctx->filtered = 1;
+
+    if (ctx->cache_control.len && r->upstream) {
         if (ngx_tecken_download_proxied(r, ctx) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    if (ctx && ctx->debug) {
+    if (ctx->debug
+        && ngx_tecken_download_find(r, &ngx_tecken_download_debug) == NULL)
+    {
         if (ngx_tecken_download_debug_time(r, ctx) != NGX_OK) {
             return NGX_ERROR;
         }
@@ -146,16 +171,23 @@ ngx_tecken_download_find(ngx_http_request_t *r, const ngx_str_t *name)
 }
 
 
+static void
+ngx_tecken_download_drop(ngx_http_request_t *r, const ngx_str_t *name)
+{
+    ngx_table_elt_t  *h;
+
+    while ((h = ngx_tecken_download_find(r, name))) {
+        h->hash = 0;
+    }
+}
+
+
 /* what the directive says goes before what the object was stored with */
 
 static ngx_int_t
 ngx_tecken_download_proxied(ngx_http_request_t *r,
     ngx_tecken_download_ctx_t *ctx)
 {
-    ngx_table_elt_t  *h;
-
-    static const ngx_str_t  name = ngx_string("Cache-Control");
-
     if (r->headers_out.status != NGX_HTTP_OK
         && r->headers_out.status != NGX_HTTP_PARTIAL_CONTENT
         && r->headers_out.status != NGX_HTTP_NOT_MODIFIED)
@@ -163,11 +195,9 @@ ngx_tecken_download_proxied(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    while ((h = ngx_tecken_download_find(r, &name))) {
-        h->hash = 0;
-    }
+    ngx_tecken_download_drop(r, &ngx_tecken_download_cache_control);
 
-    return ngx_tecken_download_header(r, "Cache-Control", name.len,
+    return ngx_tecken_download_header(r, "Cache-Control", 13,
                                       &ctx->cache_control);
 }
 

@@ -156,10 +156,20 @@ ngx_tecken_download_get_ctx(ngx_http_request_t *r)
     if (ctx == NULL && (r->internal || r->filter_finalize)) {
 
         for (cln = r->pool->cleanup; cln; cln = cln->next) {
-            if (cln->handler == ngx_tecken_download_cleanup) {
-                return cln->data;
+            if (cln->handler != ngx_tecken_download_cleanup) {
+                continue;
+            }
+
+            ctx = cln->data;
+
+            /* subrequests have the same pool */
+
+            if (ctx->request == r) {
+                return ctx;
             }
         }
+
+        return NULL;
     }
 
     return ctx;

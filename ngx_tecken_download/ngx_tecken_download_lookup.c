@@ -289,7 +289,10 @@ ngx_tecken_download_find(ngx_tecken_download_ctx_t *ctx,
         }
     }
 
-    return rc;
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "\"%V\" changes all the time", &ctx->file);
+
+    return NGX_ERROR;
 }
 
 

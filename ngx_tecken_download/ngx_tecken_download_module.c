@@ -240,9 +240,10 @@ ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_tecken_download_loc_conf_t *prev = parent;
     ngx_tecken_download_loc_conf_t *conf = child;
 
-    ngx_str_t              *product;
-    ngx_uint_t              i;
-    ngx_tecken_loc_conf_t  *tlcf;
+    ngx_str_t                 *product;
+    ngx_uint_t                 i;
+    ngx_tecken_loc_conf_t     *tlcf;
+    ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_ptr_value(conf->products, prev->products, NULL);
     ngx_conf_merge_ptr_value(conf->extensions, prev->extensions, NULL);
@@ -258,6 +259,16 @@ ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_uint_value(conf->mode, prev->mode,
                               NGX_TECKEN_DOWNLOAD_REDIRECT);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* an "if" in the location keeps the handler, so it needs all of this */
+
+    if (clcf->noname && prev->enable) {
+        conf->enable = 1;
+        conf->file_name = prev->file_name;
+        conf->line = prev->line;
+    }
 
     if (!conf->enable) {
         return NGX_CONF_OK;
@@ -441,6 +452,11 @@ ngx_tecken_download(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     server->server = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "conflicts with another handler of the location";
+    }
+
     clcf->handler = ngx_tecken_download_handler;
 
     return NGX_CONF_OK;

@@ -45,6 +45,27 @@ sub put
 }
 
 
+# a request in two halves
+sub begin
+{
+    my ($self) = @_;
+
+    $self->{sent} = time;
+    syswrite $self->{socket}, 'GET /probe?';
+}
+
+
+sub finish
+{
+    my ($self, $args) = @_;
+
+    syswrite $self->{socket},
+             "$args HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    return $self;
+}
+
+
 # undef when the connection ends without an answer
 sub take
 {
@@ -356,12 +377,22 @@ subtest 'reload while a flight is under way' => sub {
 
 
 subtest 'a new size is a new zone' => sub {
-    my ($here) = @{ clients($nginx, 1) };
+    my ($here, $there) = @{ clients($nginx, 2) };
     ask($here->[0], 'op=set&key=s&value=6');
+
+    # requests that the old workers have begun to read
+    begin($_->[0]) for $here, $there;
+    status($_->[1]) for $here, $there;
 
     $nginx->reload(http => 'tecken_zone tecken:2m;');
     my ($new) = @{ clients($nginx, 1) };
     is ask($new->[0], 'op=get&key=s'), 'miss', 'empty';
+
+    # the old zone is none of the master's any more
+    is take(finish($here->[0], 'op=kill')), undef, 'an old worker is killed';
+    $nginx->{killed}{ $here->[0]{pid} } = 1;
+    is take(finish($there->[0], 'op=get&key=s')), 'miss',
+       'the other old one goes on';
 };
 
 

@@ -112,7 +112,8 @@ main::same(main::cost('1.sym',
     /there.pdb/ab12/1.sym?x=y /there%2Epdb/ab12/1.sym)),
     '302 302 302 302 302 +1', 'found');
 main::same(main::cost('1.sym', [ 'HEAD', '/there.pdb/AB12/1.sym' ],
-                      [ 'GET', '/there.pdb/AB12/1.sym' ]), '200 302 +0', 'HEAD');
+                      [ 'GET', '/there.pdb/AB12/1.sym' ]), '200 302 +0',
+           'HEAD');
 
 
 
@@ -323,7 +324,8 @@ main::settled('two others', sub {
     return keys %new == 2 });
 main::same(main::cost('9.sym', ([ 'GET', '/there.pdb/AB12/9.sym' ]) x 5),
            '302 302 302 302 302 +0', 'found');
-main::same(main::cost('reload.sym', ([ 'GET', '/none.pdb/AB12/reload.sym' ]) x 5),
+main::same(main::cost('reload.sym',
+                      ([ 'GET', '/none.pdb/AB12/reload.sym' ]) x 5),
            '404 404 404 404 404 +0', 'missing');
 
 

@@ -99,7 +99,8 @@ missing symbol: debug_file "xul.pdb", debug_id "aB12", code_file "xul.dll", code
 GET /xul.pdb/AB12/xul.sym?code_file=xul.dll
 --- error_code: 404
 --- error_log eval
-[ 'client: 127.0.0.1', 'request: "GET /xul.pdb/AB12/xul.sym?code_file=xul.dll ' ]
+[ 'client: 127.0.0.1',
+  'request: "GET /xul.pdb/AB12/xul.sym?code_file=xul.dll ' ]
 
 
 

@@ -287,7 +287,7 @@ main::same($got->{headers}{'access-control-allow-origin'}, '*', 'CORS');
 "$main::Http tecken_cache_control max-age=60;"
 --- init
 for my $case ([ 502, 'close' ], [ 500, 'status', status => 500 ],
-              [ 503, 'status', status => 503 ], [ 502, 'garbage' ]) {
+              [ 503, 'status', status => 503 ], [ 502, 'reset' ]) {
     my ($status, $mode, @arguments) = @$case;
     main::proxy()->mode($mode, @arguments, method => '^GET$');
     my $got = main::ask('GET', $main::Path);
@@ -358,3 +358,39 @@ main::same((grep { $_->{target} =~ /X-Amz-Signature/ } @heads) + 0, 2,
 --- request eval
 [ 'GET /@tecken', 'GET /@tecken/AB12/a.sym', 'GET @tecken' ]
 --- error_code eval: [ 404, 404, 400 ]
+
+
+
+=== TEST 20: the length of a body that is not sent is not sent either
+--- config
+location / {
+    tecken_download;
+    tecken_sources        private;
+    tecken_download_mode  proxy;
+}
+location @tecken {
+    set               $echo http://127.0.0.1:$TEST_NGINX_SERVER_PORT/echo;
+    proxy_pass        $echo;
+    proxy_set_header  Host localhost;
+}
+location = /echo { return 200 "<$http_content_length>"; }
+--- init
+sub announced
+{
+    my ($got) = @_;
+
+    return $got->{status} == 200 && $got->{body} =~ /^<(\d*)>$/
+           ? $1 || 0 : "$got->{status} $got->{body}";
+}
+
+my @length = (headers => [ 'Content-Length: 5' ]);
+my $client = main::send_request_to('GET', $main::Path, @length);
+syswrite $client->{socket}, 'hello';
+main::same(announced(main::answer($client)), 0, 'a body after its header');
+main::same(announced(main::ask('GET', $main::Path, @length)), 0,
+           'a body that never comes');
+main::same(announced(main::ask('GET', $main::Path,
+                               headers => [ 'Transfer-Encoding: chunked' ])),
+           0, 'chunks that never come');
+main::same(announced(main::ask('GET', $main::Path, body => 'hello')), 0,
+           'a body with its header');

@@ -315,7 +315,8 @@ location /symbols/ {
     tecken_sources  regular;
 }
 --- request eval
-[ 'GET /symbols/foo.pdb/ab12/foo.sym', 'GET /symbols/firefox/foo.pdb/AB12/foo%2Esym',
+[ 'GET /symbols/foo.pdb/ab12/foo.sym',
+  'GET /symbols/firefox/foo.pdb/AB12/foo%2Esym',
   'GET /symbols/nothing' ]
 --- error_code eval: [ 200, 200, 404 ]
 --- response_body eval
@@ -331,7 +332,8 @@ location / {
 }
 location /other/ { return 200 "other\n"; }
 --- request eval
-[ 'GET /other/foo.pdb/AB12/foo.sym', 'OPTIONS /other/', 'GET /foo.pdb/AB12/foo.sym' ]
+[ 'GET /other/foo.pdb/AB12/foo.sym', 'OPTIONS /other/',
+  'GET /foo.pdb/AB12/foo.sym' ]
 --- response_body eval: [ "other\n", "other\n", "regular\n" ]
 --- response_headers eval
 [ '! Access-Control-Allow-Origin', '! Access-Control-Allow-Origin',
@@ -345,3 +347,33 @@ location /other/ { return 200 "other\n"; }
   'GET /a/' . '0' x 1000 . '/foo.sym' ]
 --- error_code eval: [ 404, 404, 404 ]
 --- response_body eval: [ ('Symbol Not Found') x 3 ]
+
+
+
+=== TEST 26: an "if" in the location changes nothing
+--- config
+location / {
+    tecken_download;
+    tecken_sources  regular;
+    if ($arg_if) { set $a 1; }
+}
+--- request eval
+[ 'GET /foo.pdb/AB12/foo.sym?if=1',
+  'GET /firefox/foo.pdb/AB12/foo.sym?if=1', 'PUT /a/b/c?if=1' ]
+--- error_code eval: [ 200, 200, 405 ]
+--- response_body_like eval: [ '^regular$', '^regular$', '' ]
+--- response_headers eval
+[ ('Access-Control-Allow-Origin: *') x 3 ]
+
+
+
+=== TEST 27: a location has one handler
+--- config
+location / {
+    tecken_metrics;
+    tecken_download;
+    tecken_sources  regular;
+}
+--- must_die
+--- error_log
+"tecken_download" directive conflicts with another handler of the location in

@@ -325,7 +325,8 @@ main::same(main::ask('GET', '/onlya.pdb/ab12/o.sym')->{status}, 302,
 main::same(main::heads('a', 'onlya.pdb/AB12/o.sym'), 3, 'three');
 $main::Proxy{a}->reset;
 $main::Proxy{a}->mode('status', status => 403);
-main::same(main::ask('GET', '/onlyb.pdb/ab12/o.sym')->{status}, 302, 'b has it');
+main::same(main::ask('GET', '/onlyb.pdb/ab12/o.sym')->{status}, 302,
+           'b has it');
 main::same(main::heads('a', 'onlyb.pdb/AB12/o.sym'), 1, '403: one attempt');
 --- request
 HEAD /onlya.pdb/AB12/o.sym
@@ -409,8 +410,6 @@ location /try/  { tecken_download; tecken_sources private;
 location /b2g/  { tecken_download; tecken_sources private;
                   tecken_presign_expires 7d; }
 --- init
-my $key = 'sources/a b+c%d&e=f.pdb/AB12/x y+z.sym';
-my $path = '/a%20b+c%2526e=f.pdb/ab12/x.sym';
 for my $name ("a b+c&e=f;g@,\$!\xe4\xb8\xad.pdb", 'plain.pdb') {
     my $file = $name =~ s/pdb$/sym/r;
     main::s3()->put('private', "sources/$name/AB12/$file", "body of $name");
@@ -426,7 +425,8 @@ for my $name ("a b+c&e=f;g@,\$!\xe4\xb8\xad.pdb", 'plain.pdb') {
     main::same(scalar(`curl -s -o /dev/null -w '%{http_code}' '${url}x'`), 403,
                'not with another signature');
 }
-my $url = main::ask('GET', '/b2g/plain.pdb/ab12/plain.sym')->{headers}{location};
+my $url = main::ask('GET', '/b2g/plain.pdb/ab12/plain.sym')
+          ->{headers}{location};
 main::like($url, qr/[?&]X-Amz-Expires=604800(?:&|$)/, 'seven days');
 $url = main::ask('GET', '/try/plain.pdb/ab12/plain.sym')->{headers}{location};
 main::like($url, qr/[?&]X-Amz-Expires=1(?:&|$)/, 'a second');

@@ -37,6 +37,8 @@ END
 our $Files = <<'END';
 >>> local/local.pdb/AB12/local.sym
 local
+>>> sub/page.txt
+a page
 END
 
 s3->put('public', "variables/s3.pdb/AB12/s3.sym", 'x');
@@ -156,7 +158,8 @@ $main::Http =~ s/tecken\.log t;/tecken.log time;/r
 --- init
 main::like(main::logged('/local.pdb/ab12/local.sym', '/s3.pdb/AB12/s3.sym',
                         '/none.pdb/AB12/none.sym', '/a.pdb/AB/a.exe', '/a'),
-    qr/\A200 time=0\.\d{6}\n302 time=0\.\d{6}\n404 time=0\.\d{6}\n(?:404 time=-\n){2}\z/,
+    qr/\A200[ ]time=0\.\d{6}\n302[ ]time=0\.\d{6}\n404[ ]time=0\.\d{6}\n
+       (?:404[ ]time=-\n){2}\z/x,
     'shape');
 
 
@@ -219,3 +222,26 @@ location @tecken { proxy_pass $tecken_url; }
 main::same(main::logged('/p.pdb/ab12/p.sym'),
     "200 source=private cache=MISS file=p.pdb id=ab12 name=p.sym "
     . "key=p.pdb/AB12/p.sym\n", 'still known');
+
+
+
+=== TEST 14: of a subrequest, which are not its parent's
+--- config
+location = /page {
+    try_files  /none /sub/page.txt;
+}
+location /sub/ {
+    auth_request  /local.pdb/AB12/local.sym;
+}
+location / {
+    tecken_download;
+    tecken_sources  local;
+}
+--- init
+my $got;
+main::same(main::logged('/page'),
+    "200 source=- cache=- file=- id=- name=- key=-\n", 'no download');
+$got = main::ask('GET', '/page', headers => [ 'Debug: true' ]);
+main::same("$got->{status} $got->{body}", "200 a page\n", 'the page');
+main::same($got->{headers}{'access-control-allow-origin'}, undef, 'no CORS');
+main::same($got->{headers}{'debug-time'}, undef, 'no Debug-Time');

@@ -625,3 +625,48 @@ GET /b
 --- response_body_like: 500 Internal Server Error
 --- error_log eval
 qr/\[error\].*dockerflow: \/__broken__ was asked for, client: /
+
+
+
+=== TEST 34: an "if" in the location changes nothing
+--- http_config eval: $::Zone
+--- config
+location = /v {
+    tecken_dockerflow version $TEST_NGINX_SERVER_ROOT/html/v.json;
+    if ($arg_if) { set $a 1; }
+}
+location = /lb {
+    tecken_dockerflow lbheartbeat;
+    if ($arg_if) { set $a 1; }
+}
+--- user_files
+>>> v.json
+{"version":  "1.0"}
+--- request eval
+["GET /v?if=1", "GET /lb?if=1"]
+--- error_code eval
+[200, 200]
+--- response_body eval
+[qq({"version":  "1.0"}\n), '']
+--- no_error_log
+[error]
+
+
+
+=== TEST 35: two answers for one location
+--- http_config eval: $::Zone
+--- config
+location = /m { tecken_metrics; tecken_dockerflow lbheartbeat; }
+--- must_die
+--- error_log
+"tecken_dockerflow" directive conflicts with another handler of the location in
+
+
+
+=== TEST 36: two answers, the other way round
+--- http_config eval: $::Zone
+--- config
+location = /m { proxy_pass http://127.0.0.1:1; tecken_metrics; }
+--- must_die
+--- error_log
+"tecken_metrics" directive conflicts with another handler of the location in

@@ -140,8 +140,9 @@ subtest 'what asks for the rest' => sub {
                      headers => { 'Content-Length' => undef } });
     is get('peer', 'k')->{status}, 502, 'no length';
 
-    $peer->answers({ status => 200, close => 1, body => "3\r\nabc\r\n", headers => {
-        'Content-Length' => undef, 'Transfer-Encoding' => 'chunked' } });
+    $peer->answers({ status => 200, close => 1, body => "3\r\nabc\r\n",
+        headers => { 'Content-Length' => undef,
+                     'Transfer-Encoding' => 'chunked' } });
     is get('peer', 'k')->{status}, 502, 'chunks that do not end';
 
     $peer->answers({ status => 200, body => "3\r\nabc\r\n0\r\n\r\n",

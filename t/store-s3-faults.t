@@ -7,6 +7,7 @@
 use strict;
 use warnings;
 
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -245,6 +246,32 @@ subtest 'the deadline' => sub {
 subtest 'slow is not silent' => sub {
     proxy->mode('slow', bytes => 250_000, ms => 200);
     attempts_ok(get('hasty'), 200, 1, 'longer than the timeout in all');
+    proxy->mode('pass');
+};
+
+subtest 'neither is a wait for a place' => sub {
+    my $crowded = store_nginx(storages => {
+        s => "$proxied timeout=2s retries=0",
+    }, http => 'tecken_connections 1;');
+
+    proxy->reset;
+    proxy->mode('stall', first => 1);
+    proxy->add('latency', ms => 1200);
+
+    my $pid = fork // die;
+
+    if (!$pid) {
+        op($crowded, 'GET', 's', 'o');
+        POSIX::_exit(0);
+    }
+
+    proxy->wait_for(1, 5, 'GET');
+    my $answer = op($crowded, 'GET', 's', 'o');
+    waitpid $pid, 0;
+
+    is $answer->{status}, 200, 'the next has all of its time'
+        or diag $answer->{body};
+    is $crowded->stop, 0, 'ends well';
     proxy->mode('pass');
 };
 

@@ -73,7 +73,7 @@ subtest 'prefixes' => sub {
 
     for my $prefix (sort keys %expected) {
         my $answer = list('s', $prefix);
-        is $answer->{status}, 200, "\"$prefix\"";
+        is $answer->{status}, $prefix eq 'c' ? 404 : 200, "\"$prefix\"";
         is_deeply [ listed($answer) ], $expected{$prefix}, 'keys';
     }
 
@@ -131,6 +131,11 @@ subtest 'refused' => sub {
     is $denied->{status}, 502, 'denied';
     like $denied->{body}, qr/status 403/, 'says so';
     is $denied->{headers}{'x-attempts'}, 1, 'asked once';
+
+    # a 403 says of a key that there is none, of a list it does not
+    my $nolist = list('nolist', '');
+    is $nolist->{status}, 502, 'list=off';
+    like $nolist->{body}, qr/status 403/, 'says so';
 };
 
 subtest 'requests, page by page' => sub {
@@ -185,6 +190,10 @@ subtest 'malformed' => sub {
         'cut in a key' => page('', body => $text =~ s{/a<.*}{}sr),
         'empty' => page('', body => ''),
         'no XML' => page('', body => 'so sorry'),
+        'an error with 200' => page('', body => '<?xml version="1.0"?>'
+            . '<Error><Code>InternalError</Code></Error>'),
+        'a login page' => page('', body =>
+            "<html><body>$text</body></html>" =~ s/<\?.*?\?>//r),
         'nested wrong' => page('<Contents><Key>v1/a</Contents></Key>'),
         'a NUL' => page(contents("v1/a\0b", 1)),
         'an unknown entity' => page(contents('v1/&what;', 1)),

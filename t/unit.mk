@@ -101,6 +101,8 @@ $(BUILD)/fuzz/%: t/fuzz/%_fuzz.c $(FLOOR0_SRCS) $(FLOOR0_DEPS)
 
 fuzz-build: $(FUZZ_NAMES:%=$(BUILD)/fuzz/%)
 
+#: fuzz             every fuzzer, FUZZ_RUNS= runs
+
 # the seeds stay as they are: what is found goes to the first folder
 
 fuzz: fuzz-build

@@ -29,18 +29,15 @@ local odd = {
     function() return wrk.format("GET", "/not/a/symbol/at/all") end,
     function() return wrk.format("OPTIONS", "/xul.pdb" .. id .. "xul.sym") end,
     function() return wrk.format("POST", "/xul.pdb" .. id .. "xul.sym") end,
-    function() return wrk.format("GET", "/index2.txt") end,
-    function()
-        return wrk.format("GET", "/xul.pdb" .. id .. "xul.sym?_refresh=1")
-    end
+    function() return wrk.format("GET", "/index2.txt") end
 }
 
--- of 100 requests one is new, eight are odd
+-- of 400 requests one is new, one asks again, and 28 are odd
 
 function request()
     n = n + 1
 
-    local i = n % 100
+    local i = n % 400
 
     if i == 0 then
         return wrk.format("GET", string.format(
@@ -48,8 +45,12 @@ function request()
             tag, n, n))
     end
 
-    if i % 12 == 0 then
-        return odd[i / 12]()
+    if i == 200 then
+        return wrk.format("GET", "/xul.pdb" .. id .. "xul.sym?_refresh=1")
+    end
+
+    if i % 14 == 0 then
+        return odd[i / 14 % #odd + 1]()
     end
 
     return known[n % #known + 1]

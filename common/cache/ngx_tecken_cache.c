@@ -33,6 +33,7 @@
 
 static void ngx_tecken_cache_size(ngx_tecken_cache_sh_t *sh, size_t size);
 static void ngx_tecken_cache_reset(ngx_tecken_cache_sh_t *sh);
+static void ngx_tecken_cache_free_lock(ngx_shmtx_t *mutex);
 static uint32_t *ngx_tecken_cache_bucket(ngx_tecken_cache_sh_t *sh,
     ngx_tecken_cache_key_t *key);
 static uint32_t ngx_tecken_cache_evict(ngx_tecken_cache_sh_t *sh);
@@ -372,6 +373,7 @@ ngx_tecken_cache_lock(ngx_tecken_cache_t *cache)
     for (n = 1; !ngx_shmtx_trylock(mutex); n <<= 1) {
 
         if (n == NGX_TECKEN_CACHE_SPIN || ngx_ncpu == 1) {
+            ngx_tecken_cache_free_lock(mutex);
             ngx_sched_yield();
             n = 1;
             continue;
@@ -388,6 +390,28 @@ ngx_tecken_cache_lock(ngx_tecken_cache_t *cache)
         ngx_tecken_cache_reset(sh);
         sh->resets++;
     }
+}
+
+
+/*
+ * The master frees the lock of a killed worker, unless it is gone itself or
+ * the zone is one that the configuration of today has not.
+ */
+
+static void
+ngx_tecken_cache_free_lock(ngx_shmtx_t *mutex)
+{
+#if (NGX_HAVE_ATOMIC_OPS)
+
+    ngx_pid_t  pid;
+
+    pid = (ngx_pid_t) *mutex->lock;
+
+    if (pid && kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH) {
+        (void) ngx_shmtx_force_unlock(mutex, pid);
+    }
+
+#endif
 }
 
 

@@ -27,7 +27,7 @@ static ngx_int_t ngx_tecken_transfer_run(ngx_tecken_transfer_t *t);
 static void ngx_tecken_transfer_wait(ngx_tecken_transfer_t *t);
 static void ngx_tecken_transfer_unwait(ngx_tecken_transfer_t *t);
 static ngx_tecken_transfer_t *ngx_tecken_transfer_turn(void);
-static void ngx_tecken_transfer_options(ngx_tecken_transfer_t *t);
+static ngx_int_t ngx_tecken_transfer_options(ngx_tecken_transfer_t *t);
 static void ngx_tecken_transfer_release(ngx_tecken_transfer_t *t);
 static size_t ngx_tecken_transfer_header(char *line, size_t size, size_t n,
     void *data);
@@ -107,9 +107,9 @@ ngx_tecken_transfer_run(ngx_tecken_transfer_t *t)
         }
     }
 
-    ngx_tecken_transfer_options(t);
-
-    if (curl_multi_add_handle(tc->multi, t->easy) != CURLM_OK) {
+    if (ngx_tecken_transfer_options(t) != NGX_OK
+        || curl_multi_add_handle(tc->multi, t->easy) != CURLM_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -158,7 +158,7 @@ ngx_tecken_transfer_unwait(ngx_tecken_transfer_t *t)
 }
 
 
-static void
+static ngx_int_t
 ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
 {
     CURL  *easy;
@@ -167,12 +167,31 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
 
     curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *) t);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->curl_error);
-    curl_easy_setopt(easy, CURLOPT_URL, t->url);
+
+    /*
+     * What libcurl copies may be lost when memory runs out: a request without
+     * its target is one for something else that may be there
+     */
+
+    if (curl_easy_setopt(easy, CURLOPT_URL, t->url) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK)
+    {
+        return NGX_ERROR;
+    }
 
     /* libcurl parses, copies and prints again each byte of a URL */
 
-    if (t->target) {
-        curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, t->target);
+    if (t->target
+        && curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, t->target)
+           != CURLE_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (t->ca_file
+        && curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file) != CURLE_OK)
+    {
+        return NGX_ERROR;
     }
 
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -180,17 +199,12 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long) t->connect_timeout);
 
     if (t->connect_to) {
         curl_easy_setopt(easy, CURLOPT_CONNECT_TO, t->connect_to);
-    }
-
-    if (t->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file);
     }
 
     if (t->upload >= 0) {
@@ -211,6 +225,8 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, ngx_tecken_transfer_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+
+    return NGX_OK;
 }
 
 
@@ -345,7 +361,12 @@ ngx_tecken_transfer_next(void)
 
             ngx_tecken_transfer_release(t);
             t->done(t);
+            continue;
         }
+
+        /* its wait was no silence of the server's: see the timer */
+
+        t->progress = 1;
     }
 }
 

@@ -145,10 +145,14 @@ static uint64_t *
 ngx_tecken_prometheus_cells(ngx_tecken_metrics_sh_t *sh, ngx_pool_t *pool)
 {
     uint64_t      *cells;
-    ngx_uint_t     i, n;
+    ngx_uint_t     i, n, ncells;
     ngx_atomic_t  *row;
 
-    cells = ngx_pcalloc(pool, sh->ncells * sizeof(uint64_t));
+    /* read once: the master may be adding series for the next cycle */
+
+    ncells = sh->ncells;
+
+    cells = ngx_pcalloc(pool, ncells * sizeof(uint64_t));
     if (cells == NULL) {
         return NULL;
     }
@@ -156,7 +160,7 @@ ngx_tecken_prometheus_cells(ngx_tecken_metrics_sh_t *sh, ngx_pool_t *pool)
     for (n = 0; n < NGX_TECKEN_METRICS_ROWS; n++) {
         row = sh->rows + n * NGX_TECKEN_METRICS_CELLS;
 
-        for (i = 0; i < sh->ncells; i++) {
+        for (i = 0; i < ncells; i++) {
             cells[i] += row[i];
         }
     }

@@ -18,7 +18,7 @@
 #define NGX_TECKEN_STATSD_PORT      8125
 #define NGX_TECKEN_STATSD_DELAY     1000
 #define NGX_TECKEN_STATSD_RETRY     60000     /* at most, from 1 s on */
-#define NGX_TECKEN_STATSD_WARN      60
+#define NGX_TECKEN_STATSD_WARN      60000
 
 #define NGX_TECKEN_STATSD_TAG_LEN   100
 #define NGX_TECKEN_STATSD_NS_LEN    100
@@ -39,7 +39,7 @@ struct ngx_tecken_statsd_s {
 
     ngx_msec_t           backoff;
     ngx_msec_t           retry;
-    time_t               warned;
+    ngx_msec_t           warned;      /* 0: never */
 
     size_t               len;
     u_char               buf[NGX_TECKEN_STATSD_DATAGRAM];
@@ -560,11 +560,11 @@ ngx_tecken_statsd_close(ngx_tecken_statsd_t *st)
 static void
 ngx_tecken_statsd_warn(ngx_tecken_statsd_t *st, ngx_err_t err, char *what)
 {
-    if (st->warned && ngx_time() - st->warned < NGX_TECKEN_STATSD_WARN) {
+    if (st->warned && ngx_current_msec - st->warned < NGX_TECKEN_STATSD_WARN) {
         return;
     }
 
-    st->warned = ngx_time();
+    st->warned = ngx_current_msec;
 
     ngx_log_error(NGX_LOG_WARN, st->log, err,
                   "%s to statsd %V failed, metrics are dropped and counted "

@@ -148,7 +148,7 @@ ngx_tecken_store_op_t *ngx_tecken_store_op_create(
  * not called:
  *
  *   NGX_OK        done; head, get: the object is there
- *   NGX_DECLINED  there is no such object (head, get, list: none)
+ *   NGX_DECLINED  there is no such object (head, get), or none (list)
  *   NGX_BUSY      too much is under way, nothing was tried
  *   NGX_ERROR     it failed for good, after all attempts; op->error says why
  */

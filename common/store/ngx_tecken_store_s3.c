@@ -20,6 +20,7 @@ static ngx_int_t ngx_tecken_s3_check(ngx_tecken_store_op_t *op);
 static void ngx_tecken_s3_resume(ngx_tecken_store_op_t *op);
 static void ngx_tecken_s3_cancel(ngx_tecken_store_op_t *op);
 
+static ngx_uint_t ngx_tecken_s3_too_long(ngx_tecken_store_op_t *op);
 static ngx_tecken_s3_call_t *ngx_tecken_s3_key_call(
     ngx_tecken_store_op_t *op, const char *method);
 static ngx_int_t ngx_tecken_s3_ok(ngx_tecken_s3_call_t *call);
@@ -47,12 +48,17 @@ ngx_tecken_s3_head(ngx_tecken_store_op_t *op)
 {
     ngx_tecken_s3_call_t  *call;
 
+    if (ngx_tecken_s3_too_long(op)) {
+        return NGX_DECLINED;
+    }
+
     call = ngx_tecken_s3_key_call(op, "HEAD");
     if (call == NULL) {
         return NGX_ERROR;
     }
 
     call->answer = ngx_tecken_s3_ok;
+    call->forbidden = NGX_DECLINED;
     call->whole = 1;
 
     return ngx_tecken_s3_call_start(call);
@@ -64,12 +70,17 @@ ngx_tecken_s3_get(ngx_tecken_store_op_t *op)
 {
     ngx_tecken_s3_call_t  *call;
 
+    if (ngx_tecken_s3_too_long(op)) {
+        return NGX_DECLINED;
+    }
+
     call = ngx_tecken_s3_key_call(op, "GET");
     if (call == NULL) {
         return NGX_ERROR;
     }
 
     call->answer = ngx_tecken_s3_get_answer;
+    call->forbidden = NGX_DECLINED;
     call->transfer.body = ngx_tecken_s3_sink;
 
     return ngx_tecken_s3_call_start(call);
@@ -126,17 +137,29 @@ ngx_tecken_s3_check(ngx_tecken_store_op_t *op)
         return NGX_ERROR;
     }
 
+    /* who may not list may not ask for the bucket either: it has answered */
+
     call->answer = ngx_tecken_s3_ok;
+    call->forbidden = NGX_OK;
     call->whole = 1;
 
     return ngx_tecken_s3_call_start(call);
 }
 
 
+/* no object can have such a key */
+
+static ngx_uint_t
+ngx_tecken_s3_too_long(ngx_tecken_store_op_t *op)
+{
+    return ngx_tecken_s3_base(op->storage) + op->key.len
+           > NGX_TECKEN_S3_MAX_KEY;
+}
+
+
 static ngx_tecken_s3_call_t *
 ngx_tecken_s3_key_call(ngx_tecken_store_op_t *op, const char *method)
 {
-    size_t                 len;
     ngx_tecken_s3_call_t  *call;
 
     call = ngx_tecken_s3_call(op, method);
@@ -144,9 +167,7 @@ ngx_tecken_s3_key_call(ngx_tecken_store_op_t *op, const char *method)
         return NULL;
     }
 
-    len = ngx_tecken_s3_base(op->storage) + op->key.len;
-
-    if (op->key.len == 0 || len > NGX_TECKEN_S3_MAX_KEY) {
+    if (op->key.len == 0 || ngx_tecken_s3_too_long(op)) {
         (void) ngx_tecken_s3_error(call, "a key has 1 to %d bytes",
                                    NGX_TECKEN_S3_MAX_KEY);
         return NULL;
@@ -337,6 +358,10 @@ ngx_tecken_s3_cancel(ngx_tecken_store_op_t *op)
 
     if (call->retry.timer_set) {
         ngx_del_timer(&call->retry);
+    }
+
+    if (call->retry.posted) {
+        ngx_delete_posted_event(&call->retry);
     }
 
     ngx_tecken_transfer_cancel(&call->transfer);

@@ -71,6 +71,8 @@ struct ngx_tecken_s3_call_s {
 
     /* what an answer means; NGX_AGAIN: handled as a failed attempt */
     ngx_int_t                 (*answer)(ngx_tecken_s3_call_t *call);
+    ngx_int_t                   forbidden;       /* a 403 where s3->list is
+                                                    off is this */
 
     ngx_event_t                 retry;
     ngx_resolver_ctx_t         *resolving;
@@ -89,6 +91,7 @@ struct ngx_tecken_s3_call_s {
     ngx_uint_t                  page;            /* its body has begun */
 
     unsigned                    skew_tried:1;
+    unsigned                    ended:1;         /* told by retry */
     unsigned                    whole:1;         /* timeout bounds it all */
     unsigned                    kms:1;           /* an ETag is no MD5 */
     unsigned                    framed:1;        /* its end is known */

@@ -45,6 +45,7 @@ ngx_tecken_s3_call(ngx_tecken_store_op_t *op, const char *method)
     call->op = op;
     call->s3 = op->storage->conf;
     call->method = method;
+    call->forbidden = NGX_ERROR;
 
     call->transfer.upload = -1;
 
@@ -211,8 +212,14 @@ ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx)
 done:
 
     if (async && rc != NGX_AGAIN) {
-        ngx_tecken_s3_finish(call, rc);
-        return;
+
+        /*
+         * Not from here: the resolver is amid a list of all that wait for
+         * this name, and the op's handler may cancel others of them
+         */
+
+        call->ended = 1;
+        ngx_post_event(&call->retry, &ngx_posted_events);
     }
 
     call->op->rc = rc;
@@ -431,8 +438,8 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
 
         /* what may not be listed and is not there is "forbidden", too */
 
-        if (!call->s3->list && t->upload < 0) {
-            return NGX_DECLINED;
+        if (!call->s3->list && call->forbidden != NGX_ERROR) {
+            return call->forbidden;
         }
 
         return ngx_tecken_s3_error(call, "status 403%V, the bucket denies "
@@ -572,7 +579,7 @@ ngx_tecken_s3_retry(ngx_event_t *ev)
 
     ngx_int_t  rc;
 
-    rc = ngx_tecken_s3_attempt(call);
+    rc = call->ended ? call->op->rc : ngx_tecken_s3_attempt(call);
 
     if (rc != NGX_AGAIN) {
         ngx_tecken_s3_finish(call, rc);

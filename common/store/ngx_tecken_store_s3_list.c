@@ -39,6 +39,8 @@ typedef struct {
     ngx_tecken_s3_entry_t    entry;
     ngx_str_t                token;
     ngx_uint_t               failed;
+    unsigned                 found:1;        /* of any page */
+    unsigned                 root:1;         /* <ListBucketResult> */
     unsigned                 inside:1;       /* <Contents> */
     unsigned                 truncated:1;
     unsigned                 encoded:1;      /* encoding-type=url */
@@ -180,6 +182,7 @@ ngx_tecken_s3_list_reset(ngx_tecken_s3_list_t *list)
     ngx_tecken_s3_list_cleanup(list);
 
     list->parser = NULL;
+    list->root = 0;
     list->inside = 0;
     list->truncated = 0;
     list->encoded = 0;
@@ -218,6 +221,7 @@ ngx_tecken_s3_list_body(ngx_tecken_transfer_t *t, u_char *data, size_t len)
 {
     ngx_tecken_s3_call_t *call = t->data;
 
+    const char            *what;
     ngx_tecken_s3_list_t  *list;
 
     list = call->data;
@@ -237,10 +241,11 @@ ngx_tecken_s3_list_body(ngx_tecken_transfer_t *t, u_char *data, size_t len)
     if (XML_Parse(list->parser, (char *) data, (int) len, 0) != XML_STATUS_OK
         || list->failed)
     {
+        what = XML_ErrorString(XML_GetErrorCode(list->parser));
+
         (void) ngx_snprintf((u_char *) t->error, CURL_ERROR_SIZE,
-                            "invalid list of objects, line %ui%Z",
-                            (ngx_uint_t)
-                            XML_GetCurrentLineNumber(list->parser));
+                            "invalid list of objects: %s%Z",
+                            what ? what : "unexpected element");
         return NGX_ERROR;
     }
 
@@ -260,8 +265,11 @@ ngx_tecken_s3_list_answer(ngx_tecken_s3_call_t *call)
     op = call->op;
     list = call->data;
 
+    /* libexpat may keep the last tokens back until it is told of the end */
+
     if (call->page == 0
-        || XML_Parse(list->parser, "", 0, 1) != XML_STATUS_OK)
+        || XML_Parse(list->parser, "", 0, 1) != XML_STATUS_OK
+        || list->failed)
     {
         return ngx_tecken_s3_error(call, "the list of objects is cut off");
     }
@@ -278,7 +286,7 @@ ngx_tecken_s3_list_answer(ngx_tecken_s3_call_t *call)
     }
 
     if (!list->truncated) {
-        return NGX_OK;
+        return list->found ? NGX_OK : NGX_DECLINED;
     }
 
     if (list->token.len == 0) {
@@ -306,7 +314,14 @@ ngx_tecken_s3_list_start(void *data, const XML_Char *name,
 
     list->len = 0;
 
-    if (ngx_strcmp(name, "Contents") == 0) {
+    if (!list->root) {
+
+        /* an error or a login page with status 200 is no empty list */
+
+        list->root = 1;
+        list->failed = (ngx_strcmp(name, "ListBucketResult") != 0);
+
+    } else if (ngx_strcmp(name, "Contents") == 0) {
         ngx_memzero(&list->entry, sizeof(ngx_tecken_s3_entry_t));
         list->inside = 1;
     }
@@ -428,6 +443,8 @@ ngx_tecken_s3_list_give(ngx_tecken_s3_list_t *list, ngx_tecken_s3_entry_t *e)
         return ngx_tecken_s3_error(list->call, "the list of objects has one "
                                    "that was not asked for");
     }
+
+    list->found = 1;
 
     return op->entry(op, key, e->size, e->mtime);
 }

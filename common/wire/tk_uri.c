@@ -204,11 +204,14 @@ int
 tk_query_find(const uint8_t *args, size_t len, const char *name,
     tk_str_t *value)
 {
+    int             found;
     const uint8_t  *p, *last, *end, *eq;
 
     if (len == 0) {
         return 0;
     }
+
+    found = 0;
 
     last = args + len;
 
@@ -231,10 +234,10 @@ tk_query_find(const uint8_t *args, size_t len, const char *name,
         value->data = eq ? eq + 1 : end;
         value->len = (size_t) (end - value->data);
 
-        return 1;
+        found = 1;
     }
 
-    return 0;
+    return found;
 }
 
 

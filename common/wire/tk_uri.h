@@ -40,9 +40,10 @@ size_t tk_uri_decode(uint8_t *dst, const uint8_t *src, size_t len,
 uint32_t tk_utf8_decode(const uint8_t **p, const uint8_t *last);
 
 /*
- * The first value of a query argument.  Names are compared after decoding,
- * as Django does.  Returns 1 if the argument is there ("name", "name=" and
- * "name=x" alike) and sets *value to its undecoded value; else returns 0.
+ * The last value of a query argument, the one that counts to Django.  Names
+ * are compared after decoding.  Returns 1 if the argument is there ("name",
+ * "name=" and "name=x" alike) and sets *value to its undecoded value; else
+ * returns 0.
  */
 int tk_query_find(const uint8_t *args, size_t len, const char *name,
     tk_str_t *value);

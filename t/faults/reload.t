@@ -80,7 +80,7 @@ subtest '50 reloads under load' => sub {
 
     my $kib = ($nginx->rss($nginx->master) - $first{rss}) / 1024;
     cmp_ok $kib, '<', slow_tools() ? 1e6 : 1024, "the master grew by $kib KiB";
-    is $nginx->fds($nginx->master), $first{fds}, 'its descriptors';
+    cmp_ok $nginx->fds($nginx->master), '<=', $first{fds}, 'its descriptors';
 
     $kib = ($nginx->rss - $first{workers}) / 1024;
     cmp_ok $kib, '<', slow_tools() ? 1e6 : 4096, "workers grew by $kib KiB";
@@ -92,7 +92,8 @@ subtest '50 reloads under load' => sub {
 
 
 subtest 'upgrades of the program under load' => sub {
-    my $nginx = downloads(bad => $options, upgradable => 1);
+    my $nginx = downloads(bad => $options, upgradable => 1,
+                          main => 'env ASAN_OPTIONS;');
     my $load = start_load($nginx, 8);
 
     $proxy->mode('latency', ms => 400, path => qr/slow/);
@@ -116,7 +117,8 @@ subtest 'upgrades of the program under load' => sub {
 
 
 subtest 'an upgrade that is taken back' => sub {
-    my $nginx = downloads(bad => $options, upgradable => 1);
+    my $nginx = downloads(bad => $options, upgradable => 1,
+                          main => 'env ASAN_OPTIONS;');
     my $old = $nginx->master;
     my $pid = $nginx->prefix . '/nginx.pid';
     my $load = start_load($nginx, 4);

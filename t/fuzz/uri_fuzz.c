@@ -95,11 +95,12 @@ query(const uint8_t *data, size_t size, const char *name)
     size_t          n, len;
     uint8_t        *dec;
     tk_str_t        value;
-    const uint8_t  *p, *last, *amp, *eq;
+    const uint8_t  *p, *last, *amp, *eq, *start, *end;
 
     len = strlen(name);
     dec = fuzz_alloc(size);
     found = 0;
+    start = end = NULL;
     last = data + size;
 
     for (p = data; p < last; p = amp + 1) {
@@ -117,15 +118,15 @@ query(const uint8_t *data, size_t size, const char *name)
 
         if (n == len && memcmp(dec, name, len) == 0) {
             found = 1;
-            eq += (eq < amp);
-            break;
+            start = eq + (eq < amp);
+            end = amp;
         }
     }
 
     must(tk_query_find(data, size, name, &value) == found);
 
     if (found) {
-        must(value.data == eq && value.len == (size_t) (amp - eq));
+        must(value.data == start && value.len == (size_t) (end - start));
     }
 
     free(dec);

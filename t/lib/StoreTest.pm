@@ -19,7 +19,7 @@ use TeckenTest::Nginx;
 use TeckenTest::S3;
 
 our @EXPORT = qw(store_nginx store_conf keys_of url_of op put_ok get_ok listed
-                 signed_well unique pattern);
+                 sanitized signed_well unique pattern);
 
 my $serial = 0;
 
@@ -42,6 +42,15 @@ sub pattern
                         0 .. $size / 8;
 
     return substr $text, 0, $size;
+}
+
+
+# An nginx with AddressSanitizer keeps freed memory and wants to be the first
+# of all libraries.
+sub sanitized
+{
+    return TeckenTest::Process::slurp(TeckenTest::Nginx::_binary())
+           =~ /__asan_init/;
 }
 
 

@@ -317,7 +317,7 @@ test_query(void)
         { BYTES("a"), "a", "" },
         { BYTES("a="), "a", "" },
         { BYTES("a=x"), "a", "x" },
-        { BYTES("a=x&a=y"), "a", "x" },
+        { BYTES("a=x&a=y"), "a", "y" },
         { BYTES("b&a=x"), "a", "x" },
         { BYTES("ab=1&a=2"), "a", "2" },
         { BYTES("a=1&ab=2"), "ab", "2" },

@@ -37,6 +37,7 @@ sub new
     return bless {
         figure => { map { $_->[0] => $_ } @figures },
         order => [ map { $_->[0] } @figures ], value => {},
+        load => (split ' ', slurp('/proc/loadavg'))[0],
     }, $class;
 }
 
@@ -104,10 +105,11 @@ sub _table
     my ($cpu) = slurp('/proc/cpuinfo') =~ /^model name\s*:\s*(.*)$/m;
     my ($debian) = slurp('/etc/os-release') =~ /^PRETTY_NAME="(.*)"/m;
 
-    my $table = sprintf "\n%s, nginx %s, %s with %d cores, %s.\n\n",
+    my $table = sprintf "\n%s, nginx %s, %s with %d cores, %s; load average "
+                      . "before it: %s.\n\n",
         strftime('%Y-%m-%d', localtime), TeckenBench::Nginx::version(),
         $cpu // 'an unknown processor', TeckenBench::Nginx::cpus(),
-        $debian // 'an unknown system';
+        $debian // 'an unknown system', $self->{load};
 
     $table .= "| figure | measured | of runs | target | what it is |\n"
             . "|---|---|---|---|---|\n";

@@ -24,8 +24,11 @@ sub start
 
     my $socket = IO::Socket::IP->new(
         LocalAddr => $host, LocalPort => $options{port} // 0,
-        Proto => 'tcp', Listen => 64, ReuseAddr => 1, Blocking => 0,
+        Proto => 'tcp', Listen => 64, ReuseAddr => 1,
     ) or die "listen on $host: $@\n";
+
+    # not before: errors would come later
+    $socket->blocking(0);
 
     my $self = $class->start_helper(sub {
         my ($loop) = @_;

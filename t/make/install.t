@@ -1,0 +1,79 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+# "make install", and what nginx says about the order of load_module.
+
+use strict;
+use warnings;
+
+use File::Temp qw(tempdir);
+use Test::More;
+
+use TeckenTest::Process qw(write_file);
+
+my $nginx = $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx';
+my $dest = tempdir('install-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my $modules = "$dest/usr/lib/nginx/modules";
+my $docs = "$dest/usr/share/doc/ngx-tecken";
+
+my ($common, $download) =
+    map { "$modules/ngx_tecken_${_}_module.so" } qw(common download);
+
+my $out = qx(make install DESTDIR=$dest 2>&1);
+is($?, 0, 'make install') or diag($out);
+
+for my $file ($common, $download) {
+    ok(-f $file && !-l $file, "$file is a file");
+    is((stat $file)[2] & 0777, 0644, "$file may be read by all");
+}
+
+is_deeply([ grep { /probe/ } glob "$modules/*" ], [], 'no probes');
+ok(-s "$docs/$_", "$_ is there") for qw(README.md nginx.conf.example);
+
+my ($status, $said) = check($common, $download);
+is($status, 0, 'nginx loads what is installed') or diag($said);
+
+($status, $said) = check($download, $common);
+isnt($status, 0, 'not in the wrong order');
+like($said, qr/\Q$download\E" failed \(.*undefined symbol: ngx_tecken_/,
+     'it says which module lacks what');
+
+($status, $said) = check($download);
+isnt($status, 0, 'not without the common module');
+
+($status, $said) = check($common, $download, $common);
+isnt($status, 0, 'not twice');
+like($said, qr/module "ngx_tecken_common_module" is already loaded/,
+     'it says which');
+
+done_testing();
+
+
+# nginx -t with these modules: its status and what it says
+sub check
+{
+    my (@modules) = @_;
+
+    mkdir "$dest/nginx";
+    mkdir "$dest/nginx/logs";
+    write_file("$dest/nginx/nginx.conf",
+               join '', (map { "load_module $_;\n" } @modules), <<'END');
+error_log stderr;
+pid logs/nginx.pid;
+events { }
+http {
+    access_log off;
+    client_body_temp_path temp;
+    proxy_temp_path temp;
+    fastcgi_temp_path temp;
+    uwsgi_temp_path temp;
+    scgi_temp_path temp;
+    tecken_zone tecken:8m;
+}
+END
+
+    my $text = qx($nginx -e stderr -p $dest/nginx/ -c nginx.conf -t 2>&1);
+
+    return ($?, $text);
+}
