@@ -9,12 +9,24 @@
 #include <ngx_tecken_download.h>
 
 
+/* a series that each source has */
+
+typedef struct {
+    ngx_tecken_metric_t  *m;
+    ngx_uint_t            type;
+    const char           *name;
+    const char           *help;
+    const char           *result;
+    const char           *key;
+    const char           *public_key;
+} ngx_tecken_download_series_t;
+
+
 static ngx_int_t ngx_tecken_download_add_source(ngx_conf_t *cf,
     ngx_tecken_main_conf_t *tmcf, ngx_tecken_storage_t *st,
     ngx_tecken_download_source_metrics_t *m);
-static ngx_int_t ngx_tecken_download_series(ngx_conf_t *cf,
-    ngx_tecken_metric_t *m, ngx_uint_t type, const char *name,
-    const char *help, const char *key);
+static void ngx_tecken_download_series(ngx_tecken_metric_t *m,
+    ngx_uint_t type, const char *name, const char *help, const char *key);
 static ngx_int_t ngx_tecken_download_labels(ngx_conf_t *cf,
     ngx_tecken_metric_t *m, ngx_str_t *source, const char *result);
 
@@ -47,38 +59,32 @@ ngx_tecken_download_add_metrics(ngx_conf_t *cf,
 
         m = &dmcf->results[i];
 
-        if (ngx_tecken_download_series(cf, m, NGX_TECKEN_METRIC_COUNTER,
-                                       "tecken_download_requests_total",
-                                       "Requests for symbols by result",
-                                       i == NGX_TECKEN_DOWNLOAD_LEGACY
-                                       ? "download_legacyproduct" : "")
+        ngx_tecken_download_series(m, NGX_TECKEN_METRIC_COUNTER,
+                                   "tecken_download_requests_total",
+                                   "Requests for symbols by result",
+                                   i == NGX_TECKEN_DOWNLOAD_LEGACY
+                                   ? "download_legacyproduct" : "");
+
+        if (ngx_tecken_download_labels(cf, m, NULL,
+                                       ngx_tecken_download_results[i])
             != NGX_OK
-            || ngx_tecken_download_labels(cf, m, NULL,
-                                          ngx_tecken_download_results[i])
-               != NGX_OK
             || ngx_tecken_metrics_add(cf, tmcf->metrics, m) != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
-    if (ngx_tecken_download_series(cf, &dmcf->time,
-                                   NGX_TECKEN_METRIC_HISTOGRAM,
-                                   "tecken_download_symbol_seconds",
-                                   "Time to find out who has a symbol",
-                                   "download_symbol")
-        != NGX_OK
-        || ngx_tecken_metrics_add(cf, tmcf->metrics, &dmcf->time) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    ngx_tecken_download_series(&dmcf->time, NGX_TECKEN_METRIC_HISTOGRAM,
+                               "tecken_download_symbol_seconds",
+                               "Time to find out who has a symbol",
+                               "download_symbol");
 
-    if (ngx_tecken_download_series(cf, &dmcf->not_found,
-                                   NGX_TECKEN_METRIC_COUNTER,
-                                   "tecken_download_missing_symbols_total",
-                                   "GET requests logged as missing symbols",
-                                   "download_store_missing_symbol")
-        != NGX_OK
+    ngx_tecken_download_series(&dmcf->not_found, NGX_TECKEN_METRIC_COUNTER,
+                               "tecken_download_missing_symbols_total",
+                               "GET requests logged as missing symbols",
+                               "download_store_missing_symbol");
+
+    if (ngx_tecken_metrics_add(cf, tmcf->metrics, &dmcf->time) != NGX_OK
         || ngx_tecken_metrics_add(cf, tmcf->metrics, &dmcf->not_found)
            != NGX_OK)
     {
@@ -109,17 +115,10 @@ static ngx_int_t
 ngx_tecken_download_add_source(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf,
     ngx_tecken_storage_t *st, ngx_tecken_download_source_metrics_t *m)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                     i;
+    ngx_tecken_download_series_t  *s;
 
-    struct {
-        ngx_tecken_metric_t  *m;
-        ngx_uint_t            type;
-        const char           *name;
-        const char           *help;
-        const char           *result;
-        const char           *key;
-        const char           *public_key;
-    } *s, series[] = {
+    ngx_tecken_download_series_t  series[] = {
 
         { &m->hit, NGX_TECKEN_METRIC_COUNTER,
           "tecken_download_cache_total",
@@ -155,11 +154,11 @@ ngx_tecken_download_add_source(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf,
 
         s = &series[i];
 
-        if (ngx_tecken_download_series(cf, s->m, s->type, s->name, s->help,
-                                       st->public ? s->public_key : s->key)
+        ngx_tecken_download_series(s->m, s->type, s->name, s->help,
+                                   st->public ? s->public_key : s->key);
+
+        if (ngx_tecken_download_labels(cf, s->m, &st->name, s->result)
             != NGX_OK
-            || ngx_tecken_download_labels(cf, s->m, &st->name, s->result)
-               != NGX_OK
             || ngx_tecken_metrics_add(cf, tmcf->metrics, s->m) != NGX_OK)
         {
             return NGX_ERROR;
@@ -170,9 +169,9 @@ ngx_tecken_download_add_source(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf,
 }
 
 
-static ngx_int_t
-ngx_tecken_download_series(ngx_conf_t *cf, ngx_tecken_metric_t *m,
-    ngx_uint_t type, const char *name, const char *help, const char *key)
+static void
+ngx_tecken_download_series(ngx_tecken_metric_t *m, ngx_uint_t type,
+    const char *name, const char *help, const char *key)
 {
     m->type = type;
 
@@ -182,8 +181,6 @@ ngx_tecken_download_series(ngx_conf_t *cf, ngx_tecken_metric_t *m,
     m->help.len = ngx_strlen(help);
     m->key.data = (u_char *) key;
     m->key.len = ngx_strlen(key);
-
-    return NGX_OK;
 }
 
 

@@ -151,7 +151,7 @@ ngx_tecken_download_record(ngx_http_request_t *r, ngx_tecken_missing_t *m)
 
     ngx_tecken_metrics_count(&dmcf->not_found, 1);
 
-    if (!(r->connection->log->log_level >= NGX_LOG_NOTICE)) {
+    if (r->connection->log->log_level < NGX_LOG_NOTICE) {
         return;
     }
 
