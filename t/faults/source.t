@@ -63,6 +63,8 @@ for my $case (
     subtest "$mode @$arguments" => sub {
         my ($there, $hidden, $nowhere) = (store('good'), store('bad'), fresh());
 
+        $proxy->reset;
+
         # a connection that is kept from before fails like a new one
         is $nginx->get(fresh(), port => $nginx->port(1))->{status}, 404,
            'before';
@@ -169,8 +171,9 @@ subtest 'resets amid kept connections' => sub {
     my $load = $nginx->load_start(targets => \@paths, connections => 8);
 
     for (1 .. 10) {
+        $proxy->reset;
         $proxy->mode('reset', first => 3);
-        $proxy->wait_for($proxy->count + 20, 10);
+        $proxy->wait_for(20, 10);
     }
 
     $proxy->mode('pass');
