@@ -67,6 +67,7 @@ struct ngx_tecken_s3_call_s {
     const char                 *method;
     ngx_str_t                   path;            /* encoded */
     ngx_str_t                   query;           /* encoded */
+    size_t                      url_size;        /* room in transfer.url */
     ngx_str_t                   content_md5;     /* base64 */
 
     /* what an answer means; NGX_AGAIN: handled as a failed attempt */
