@@ -46,6 +46,7 @@ typedef struct {
     time_t                      skew;            /* the server's clock less
                                                     ours, once it matters */
 
+    unsigned                    credentials_set:1;
     unsigned                    numeric:1;
     unsigned                    virtual:1;       /* addressing=virtual */
     unsigned                    list:1;          /* a missing key is 404 */
