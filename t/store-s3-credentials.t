@@ -190,6 +190,12 @@ subtest 'a configuration that cannot work' => sub {
         'http://127.0.0.1:/b access=public' => qr/invalid storage URL/,
         'http:///b access=public' => qr/invalid storage URL/,
         'http://[::1/b access=public' => qr/invalid storage URL/,
+        'http://[::g]/b access=public' => qr/invalid storage URL/,
+        'http://a,b/c access=public' => qr/invalid storage URL/,
+        '"http://a b/c" access=public' => qr/invalid storage URL/,
+        'http://s3.test/b,c access=public addressing=virtual' =>
+            qr/invalid storage URL/,
+        'http://127.0.0.1//b access=public' => qr/invalid storage URL/,
         'http://127.0.0.1/b?x access=public' => qr/invalid storage URL/,
         'http://no-such-host.invalid/b access=public' =>
             qr/host not found in "no-such-host.invalid" of storage "s"/,

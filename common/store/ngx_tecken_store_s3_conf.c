@@ -35,6 +35,7 @@ static char *ngx_tecken_s3_conf_credentials(ngx_conf_t *cf,
 static ngx_uint_t ngx_tecken_s3_unsendable(tk_str_t *s);
 static char *ngx_tecken_s3_parse_url(ngx_conf_t *cf,
     ngx_tecken_storage_t *st);
+static ngx_int_t ngx_tecken_s3_host(ngx_str_t *host);
 static ngx_int_t ngx_tecken_s3_numeric(ngx_str_t *host);
 static void ngx_tecken_s3_guess_region(ngx_tecken_s3_t *s3);
 
@@ -590,6 +591,12 @@ ngx_tecken_s3_parse_url(ngx_conf_t *cf, ngx_tecken_storage_t *st)
         p = end;
     }
 
+    if (ngx_tecken_s3_host(&s3->name) != NGX_OK
+        || (last - p > 1 && p[1] == '/'))
+    {
+        goto invalid;
+    }
+
     s3->path.data = ngx_pnalloc(cf->pool, 3 * (last - p) + 1);
     if (s3->path.data == NULL) {
         return NGX_CONF_ERROR;
@@ -627,6 +634,40 @@ invalid:
                        "\"http[s]://host[:port]/bucket\"", &st->url);
 
     return NGX_CONF_ERROR;
+}
+
+
+/* what libcurl, or a resolver, would refuse at each request */
+
+static ngx_int_t
+ngx_tecken_s3_host(ngx_str_t *host)
+{
+    u_char      ch;
+    ngx_uint_t  i;
+#if (NGX_HAVE_INET6)
+    u_char      addr[16];
+#endif
+
+    if (host->data[0] == '[') {
+#if (NGX_HAVE_INET6)
+        return ngx_inet6_addr(host->data + 1, host->len - 2, addr);
+#else
+        return NGX_ERROR;
+#endif
+    }
+
+    for (i = 0; i < host->len; i++) {
+        ch = host->data[i];
+
+        if (!((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z')
+            && !(ch >= '0' && ch <= '9')
+            && ch != '.' && ch != '-' && ch != '_')
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
