@@ -140,8 +140,13 @@ ngx_tecken_s3_resolve(ngx_tecken_s3_call_t *call)
     ctx->data = call;
 
     left = (ngx_msec_int_t) (call->ends - ngx_current_msec);
-    ctx->timeout = ngx_min(st->resolver_timeout,
-                           (ngx_msec_t) ngx_max(left, 1));
+    ctx->timeout = (ngx_msec_t) ngx_max(left, 1);
+
+    /* 0 would be no timer at all, and a quitting worker waits for timers */
+
+    if (st->resolver_timeout) {
+        ctx->timeout = ngx_min(ctx->timeout, st->resolver_timeout);
+    }
 
     call->resolving = ctx;
     call->op->rc = NGX_AGAIN;
