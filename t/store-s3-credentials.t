@@ -141,6 +141,9 @@ subtest 'environment' => sub {
                  { AWS_ACCESS_KEY_ID => 'A', AWS_SECRET_ACCESS_KEY => '' }),
          qr/needs AWS_ACCESS_KEY_ID/, 'an empty secret';
     like refused("$bucket credentials=env",
+                 { %environment, AWS_SECRET_ACCESS_KEY => "NoKeYofmine\n" }),
+         qr/storage "s" have a control character/, 'a line end';
+    like refused("$bucket credentials=env",
                  { %environment, AWS_SESSION_TOKEN => 'x' x 9000 }),
          qr/AWS_SESSION_TOKEN is too long/, 'a token too long';
 };
@@ -158,6 +161,16 @@ subtest 'a configuration that cannot work' => sub {
             qr/"access=public" and credentials/,
         "$url credentials=file:$file access_key=A secret_key=NoKeYofmine" =>
             qr/mutually exclusive/,
+        "$url credentials=env access_key=A secret_key=NoKeYofmine" =>
+            qr/mutually exclusive/,
+        "$url access_key=A secret_key=NoKeYofmine credentials=none" =>
+            qr/mutually exclusive/,
+        "$url credentials=file:$file session_token=NoKeYofmine" =>
+            qr/mutually exclusive/,
+        "$url access_key=A secret_key=NoKeYofmine profile=p" =>
+            qr/"profile" needs "credentials=file:PATH"/,
+        "$url access_key=A 'secret_key=NoKeYofmine '" =>
+            qr/control character in them, or a blank/,
         "$url credentials=vault" => qr/invalid parameter "credentials"/,
         "$url access_key=A access_key=B secret_key=NoKeYofmine" =>
             qr/duplicate parameter "access_key"/,
@@ -177,6 +190,12 @@ subtest 'a configuration that cannot work' => sub {
         'http://127.0.0.1:/b access=public' => qr/invalid storage URL/,
         'http:///b access=public' => qr/invalid storage URL/,
         'http://[::1/b access=public' => qr/invalid storage URL/,
+        'http://[::g]/b access=public' => qr/invalid storage URL/,
+        'http://a,b/c access=public' => qr/invalid storage URL/,
+        '"http://a b/c" access=public' => qr/invalid storage URL/,
+        'http://s3.test/b,c access=public addressing=virtual' =>
+            qr/invalid storage URL/,
+        'http://127.0.0.1//b access=public' => qr/invalid storage URL/,
         'http://127.0.0.1/b?x access=public' => qr/invalid storage URL/,
         'http://no-such-host.invalid/b access=public' =>
             qr/host not found in "no-such-host.invalid" of storage "s"/,

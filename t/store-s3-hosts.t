@@ -136,6 +136,21 @@ subtest 'a name by the resolver' => sub {
     is $nginx->stop, 0, 'ends well';
 };
 
+subtest 'a resolver without a timeout' => sub {
+    my $nginx = store_nginx(storages => {
+        none => "http://none.test:$peered timeout=1s deadline=1s retries=0",
+    }, http => $resolver =~ s/resolver_timeout \d+ms/resolver_timeout 0/r);
+
+    my $start = time;
+
+    $dns->mode('silent');
+    is head($nginx, 'none')->{status}, 502, 'ends all the same';
+    cmp_ok time - $start, '<', 10, 'with the deadline';
+    $dns->mode('answer');
+
+    is $nginx->stop, 0, 'ends well';
+};
+
 subtest 'the bucket in the host name' => sub {
     my $nginx = store_nginx(storages => {
         v => "http://s3.localhost:$port/private addressing=virtual"

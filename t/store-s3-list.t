@@ -12,6 +12,7 @@ use Test::More;
 use StoreTest;
 use TeckenTest;
 use TeckenTest::Peer;
+use TeckenTest::Process qw(slurp);
 use TeckenTest::S3;
 
 my $dir = unique('list');
@@ -24,6 +25,7 @@ my $nginx = store_nginx(storages => {
     denied => url_of(radosgw->port, 'denied') . " $options",
     nolist => url_of(radosgw->port, 'public-nolist') . ' access=public',
     peer => url_of($peer->port, 'b') . " prefix=v1 $options",
+    once => url_of($peer->port, 'b') . ' retries=0 timeout=30s ' . keys_of(),
 });
 
 
@@ -57,6 +59,18 @@ sub contents
     return "<Contents><Key>$key</Key><LastModified>2026-11-21T09:30:05.000Z"
            . "</LastModified><ETag>&quot;x&quot;</ETag><Size>$size</Size>"
            . '<StorageClass>STANDARD</StorageClass></Contents>';
+}
+
+
+# The most memory that the worker has had so far, in KiB.
+sub peak
+{
+    my ($pid) = $nginx->workers;
+
+    my ($kb) = slurp("/proc/$pid/status") =~ /^VmHWM:\s+(\d+)/m
+        or die "no worker\n";
+
+    return $kb;
 }
 
 
@@ -201,6 +215,7 @@ subtest 'malformed' => sub {
         'the prefix itself' => page(contents('v1', 1)),
         'a long key' => page(contents('v1/' . 'k' x 5000, 1)),
         'more than 1000' => page(contents('v1/a', 1) x 1001),
+        'too deep' => page('<x>' x 20 . '</x>' x 20),
         'more without a token' => page(
             "$good<IsTruncated>true</IsTruncated>"),
         'entities of entities' => page('', body =>
@@ -225,6 +240,20 @@ subtest 'malformed' => sub {
 
     $peer->answers($bad{'cut'});
     like list('peer', '')->{body}, qr/cut off/, 'cut: says so';
+};
+
+subtest 'a page without an end' => sub {
+    my $before = peak();
+
+    # open elements, one token, one object's keys
+    for my $inside ('<x>' x 100_000, '<' . 'x' x 9_000_000,
+                    '<Contents>' . '<Key>k</Key>' x 750_000)
+    {
+        $peer->answers(page($inside));
+        is list('once', '')->{status}, 502, substr $inside, 0, 20;
+    }
+
+    cmp_ok peak() - $before, '<', 60_000, 'memory, KiB';
 };
 
 subtest 'a page that fails comes again, and once' => sub {

@@ -34,6 +34,8 @@ typedef struct {
     time_t              mtime;
     off_t               size;
     ngx_file_uniq_t     uniq;
+
+    unsigned            env:1;         /* from the environment */
 } ngx_tecken_credentials_t;
 
 

@@ -46,6 +46,7 @@ typedef struct {
     time_t                      skew;            /* the server's clock less
                                                     ours, once it matters */
 
+    unsigned                    credentials_set:1;
     unsigned                    numeric:1;
     unsigned                    virtual:1;       /* addressing=virtual */
     unsigned                    list:1;          /* a missing key is 404 */
@@ -67,6 +68,7 @@ struct ngx_tecken_s3_call_s {
     const char                 *method;
     ngx_str_t                   path;            /* encoded */
     ngx_str_t                   query;           /* encoded */
+    size_t                      url_size;        /* room in transfer.url */
     ngx_str_t                   content_md5;     /* base64 */
 
     /* what an answer means; NGX_AGAIN: handled as a failed attempt */

@@ -23,6 +23,7 @@ static void ngx_tecken_s3_resolved(ngx_resolver_ctx_t *ctx);
 static ngx_resolver_addr_t *ngx_tecken_s3_peer(ngx_tecken_s3_call_t *call,
     ngx_resolver_ctx_t *ctx);
 static ngx_int_t ngx_tecken_s3_send(ngx_tecken_s3_call_t *call);
+static ngx_int_t ngx_tecken_s3_target(ngx_tecken_s3_call_t *call);
 static void ngx_tecken_s3_done(ngx_tecken_transfer_t *t);
 static ngx_int_t ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call);
 static void ngx_tecken_s3_code(ngx_tecken_s3_call_t *call, ngx_str_t *code);
@@ -139,8 +140,13 @@ ngx_tecken_s3_resolve(ngx_tecken_s3_call_t *call)
     ctx->data = call;
 
     left = (ngx_msec_int_t) (call->ends - ngx_current_msec);
-    ctx->timeout = ngx_min(st->resolver_timeout,
-                           (ngx_msec_t) ngx_max(left, 1));
+    ctx->timeout = (ngx_msec_t) ngx_max(left, 1);
+
+    /* 0 would be no timer at all, and a quitting worker waits for timers */
+
+    if (st->resolver_timeout) {
+        ctx->timeout = ngx_min(ctx->timeout, st->resolver_timeout);
+    }
 
     call->resolving = ctx;
     call->op->rc = NGX_AGAIN;
@@ -259,7 +265,6 @@ ngx_tecken_s3_peer(ngx_tecken_s3_call_t *call, ngx_resolver_ctx_t *ctx)
 static ngx_int_t
 ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
 {
-    u_char                 *p;
     ngx_int_t               rc;
     ngx_msec_int_t          left;
     ngx_tecken_s3_t        *s3;
@@ -268,31 +273,8 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     s3 = call->s3;
     t = &call->transfer;
 
-    if (t->target == NULL) {
-        p = ngx_pnalloc(call->op->pool, s3->scheme.len + s3->host.len
-                                        + call->path.len + call->query.len
-                                        + 4);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        t->url = (char *) p;
-
-        p = ngx_cpymem(p, s3->scheme.data, s3->scheme.len);
-        p = ngx_cpymem(p, s3->host.data, s3->host.len);
-        *p++ = '/';
-        *p++ = '\0';
-
-        t->target = (char *) p;
-
-        p = ngx_cpymem(p, call->path.data, call->path.len);
-
-        if (call->query.len) {
-            *p++ = '?';
-            p = ngx_cpymem(p, call->query.data, call->query.len);
-        }
-
-        *p = '\0';
+    if (t->target == NULL && ngx_tecken_s3_target(call) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (s3->naddrs) {
@@ -357,6 +339,57 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     (void) ngx_tecken_s3_error(call, rc == NGX_BUSY ? "out of connections"
                                                     : "out of memory");
     return rc;
+}
+
+
+/* "https://host/" for libcurl, path and query as they are sent */
+
+static ngx_int_t
+ngx_tecken_s3_target(ngx_tecken_s3_call_t *call)
+{
+    size_t                  size;
+    u_char                 *p;
+    ngx_tecken_s3_t        *s3;
+    ngx_tecken_transfer_t  *t;
+
+    s3 = call->s3;
+    t = &call->transfer;
+
+    size = s3->scheme.len + s3->host.len + call->path.len + call->query.len
+           + 4;
+
+    if (size > call->url_size) {
+
+        /* the queries of a list's pages differ a little */
+
+        size += call->query.len;
+
+        p = ngx_pnalloc(call->op->pool, size);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        t->url = (char *) p;
+        call->url_size = size;
+    }
+
+    p = ngx_cpymem((u_char *) t->url, s3->scheme.data, s3->scheme.len);
+    p = ngx_cpymem(p, s3->host.data, s3->host.len);
+    *p++ = '/';
+    *p++ = '\0';
+
+    t->target = (char *) p;
+
+    p = ngx_cpymem(p, call->path.data, call->path.len);
+
+    if (call->query.len) {
+        *p++ = '?';
+        p = ngx_cpymem(p, call->query.data, call->query.len);
+    }
+
+    *p = '\0';
+
+    return NGX_OK;
 }
 
 

@@ -30,8 +30,12 @@ static char *ngx_tecken_s3_option_value(ngx_conf_t *cf,
     ngx_tecken_storage_t *st, ngx_str_t *value);
 static ngx_tecken_credentials_t *ngx_tecken_s3_credentials(ngx_conf_t *cf,
     ngx_tecken_s3_t *s3);
+static char *ngx_tecken_s3_conf_credentials(ngx_conf_t *cf,
+    ngx_tecken_storage_t *st);
+static ngx_uint_t ngx_tecken_s3_unsendable(tk_str_t *s);
 static char *ngx_tecken_s3_parse_url(ngx_conf_t *cf,
     ngx_tecken_storage_t *st);
+static ngx_int_t ngx_tecken_s3_host(ngx_str_t *host);
 static ngx_int_t ngx_tecken_s3_numeric(ngx_str_t *host);
 static void ngx_tecken_s3_guess_region(ngx_tecken_s3_t *s3);
 
@@ -131,6 +135,8 @@ ngx_tecken_s3_option_credentials(ngx_conf_t *cf, ngx_tecken_storage_t *st,
 
     ngx_tecken_credentials_t  *cr;
 
+    s3->credentials_set = 1;
+
     if (ngx_strcmp(option->data, "credentials=none") == 0) {
         return NGX_CONF_OK;
     }
@@ -141,8 +147,8 @@ ngx_tecken_s3_option_credentials(ngx_conf_t *cf, ngx_tecken_storage_t *st,
     }
 
     if (ngx_strcmp(option->data, "credentials=env") == 0) {
-        return (ngx_tecken_credentials_env(cf, cr) == NGX_OK)
-               ? NGX_CONF_OK : NGX_CONF_ERROR;
+        cr->env = 1;
+        return NGX_CONF_OK;
     }
 
     if (ngx_strncmp(option->data, "credentials=file:", 17) == 0) {
@@ -317,37 +323,9 @@ ngx_tecken_s3_conf(ngx_conf_t *cf, ngx_tecken_storage_t *st)
 {
     ngx_tecken_s3_t *s3 = st->conf;
 
-    ngx_tecken_credentials_t  *cr;
+    if (s3->credentials) {
 
-    cr = s3->credentials;
-
-    if (cr) {
-        if (cr->path.len) {
-
-            if (cr->keys.access_key.len || cr->keys.secret_key.len) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "\"credentials\" and \"access_key\" are "
-                                   "mutually exclusive");
-                return NGX_CONF_ERROR;
-            }
-
-            if (cr->profile.len == 0) {
-                ngx_str_set(&cr->profile, "default");
-            }
-
-            if (ngx_tecken_credentials_file(cf, cr) != NGX_OK) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "storage \"%V\" has no credentials",
-                                   &st->name);
-                return NGX_CONF_ERROR;
-            }
-
-        } else if (cr->keys.access_key.len == 0
-                   || cr->keys.secret_key.len == 0)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "storage \"%V\" needs both \"access_key\" and "
-                               "\"secret_key\"", &st->name);
+        if (ngx_tecken_s3_conf_credentials(cf, st) != NGX_CONF_OK) {
             return NGX_CONF_ERROR;
         }
 
@@ -391,6 +369,93 @@ ngx_tecken_s3_conf(ngx_conf_t *cf, ngx_tecken_storage_t *st)
     }
 
     return ngx_tecken_s3_parse_url(cf, st);
+}
+
+
+/* the keys come from one place */
+
+static char *
+ngx_tecken_s3_conf_credentials(ngx_conf_t *cf, ngx_tecken_storage_t *st)
+{
+    ngx_tecken_s3_t *s3 = st->conf;
+
+    ngx_int_t                  rc;
+    ngx_tecken_credentials_t  *cr;
+
+    cr = s3->credentials;
+
+    if (s3->credentials_set
+        && (cr->keys.access_key.len || cr->keys.secret_key.len
+            || cr->keys.session_token.len))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"credentials\" and \"access_key\" are mutually "
+                           "exclusive");
+        return NGX_CONF_ERROR;
+    }
+
+    if (cr->profile.len && cr->path.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"profile\" needs \"credentials=file:PATH\"");
+        return NGX_CONF_ERROR;
+    }
+
+    rc = NGX_OK;
+
+    if (cr->path.len) {
+
+        if (cr->profile.len == 0) {
+            ngx_str_set(&cr->profile, "default");
+        }
+
+        rc = ngx_tecken_credentials_file(cf, cr);
+
+    } else if (cr->env) {
+        rc = ngx_tecken_credentials_env(cf, cr);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "storage \"%V\" has no credentials", &st->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (cr->keys.access_key.len == 0 || cr->keys.secret_key.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "storage \"%V\" needs both \"access_key\" and "
+                           "\"secret_key\"", &st->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_tecken_s3_unsendable(&cr->keys.access_key)
+        || ngx_tecken_s3_unsendable(&cr->keys.secret_key)
+        || ngx_tecken_s3_unsendable(&cr->keys.session_token))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "credentials of storage \"%V\" have a control "
+                           "character in them, or a blank at an end",
+                           &st->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* a secret with a line's end would only be "wrong", and to S3 alone */
+
+static ngx_uint_t
+ngx_tecken_s3_unsendable(tk_str_t *s)
+{
+    size_t  i;
+
+    for (i = 0; i < s->len; i++) {
+        if (s->data[i] < 0x20 || s->data[i] == 0x7f) {
+            return 1;
+        }
+    }
+
+    return s->len && (s->data[0] == ' ' || s->data[s->len - 1] == ' ');
 }
 
 
@@ -526,6 +591,12 @@ ngx_tecken_s3_parse_url(ngx_conf_t *cf, ngx_tecken_storage_t *st)
         p = end;
     }
 
+    if (ngx_tecken_s3_host(&s3->name) != NGX_OK
+        || (last - p > 1 && p[1] == '/'))
+    {
+        goto invalid;
+    }
+
     s3->path.data = ngx_pnalloc(cf->pool, 3 * (last - p) + 1);
     if (s3->path.data == NULL) {
         return NGX_CONF_ERROR;
@@ -563,6 +634,40 @@ invalid:
                        "\"http[s]://host[:port]/bucket\"", &st->url);
 
     return NGX_CONF_ERROR;
+}
+
+
+/* what libcurl, or a resolver, would refuse at each request */
+
+static ngx_int_t
+ngx_tecken_s3_host(ngx_str_t *host)
+{
+    u_char      ch;
+    ngx_uint_t  i;
+#if (NGX_HAVE_INET6)
+    u_char      addr[16];
+#endif
+
+    if (host->data[0] == '[') {
+#if (NGX_HAVE_INET6)
+        return ngx_inet6_addr(host->data + 1, host->len - 2, addr);
+#else
+        return NGX_ERROR;
+#endif
+    }
+
+    for (i = 0; i < host->len; i++) {
+        ch = host->data[i];
+
+        if (!((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z')
+            && !(ch >= '0' && ch <= '9')
+            && ch != '.' && ch != '-' && ch != '_')
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -23,6 +23,11 @@
 #define NGX_TECKEN_S3_LIST_TEXT     (3 * 1024 + 1)
 #define NGX_TECKEN_S3_LIST_ENTRIES  1000
 
+#define NGX_TECKEN_S3_LIST_DEPTH    16
+
+/* twice what the longest keys, all of them encoded, may need */
+#define NGX_TECKEN_S3_LIST_PAGE     (8 * 1024 * 1024)
+
 
 typedef struct {
     ngx_str_t                key;
@@ -38,9 +43,11 @@ typedef struct {
     ngx_array_t              entries;
     ngx_tecken_s3_entry_t    entry;
     ngx_str_t                token;
+    size_t                   query_size;     /* room in call->query */
+    size_t                   received;       /* of this page */
+    ngx_uint_t               depth;          /* elements that are open */
     ngx_uint_t               failed;
     unsigned                 found:1;        /* of any page */
-    unsigned                 root:1;         /* <ListBucketResult> */
     unsigned                 inside:1;       /* <Contents> */
     unsigned                 truncated:1;
     unsigned                 encoded:1;      /* encoding-type=url */
@@ -112,6 +119,7 @@ ngx_tecken_s3_list(ngx_tecken_store_op_t *op)
 static ngx_int_t
 ngx_tecken_s3_list_query(ngx_tecken_s3_list_t *list)
 {
+    size_t                   size;
     u_char                  *p;
     ngx_str_t               *more, *prefix;
     ngx_tecken_s3_call_t    *call;
@@ -122,15 +130,25 @@ ngx_tecken_s3_list_query(ngx_tecken_s3_list_t *list)
     more = &call->s3->more;
     prefix = &op->storage->prefix;
 
-    p = ngx_pnalloc(op->pool, sizeof("continuation-token=&encoding-type=url"
-                                     "&list-type=2&prefix=%2F%2F")
-                              + 3 * (list->token.len + more->len
-                                     + prefix->len + op->key.len));
-    if (p == NULL) {
-        return NGX_ERROR;
+    size = sizeof("continuation-token=&encoding-type=url&list-type=2"
+                  "&prefix=%2F%2F")
+           + 3 * (list->token.len + more->len + prefix->len + op->key.len);
+
+    if (size > list->query_size) {
+
+        /* for the longer tokens of other pages, too: there may be many */
+
+        size *= 2;
+
+        call->query.data = ngx_pnalloc(op->pool, size);
+        if (call->query.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        list->query_size = size;
     }
 
-    call->query.data = p;
+    p = call->query.data;
 
     if (list->token.len) {
         p = ngx_cpymem(p, "continuation-token=", 19);
@@ -182,11 +200,12 @@ ngx_tecken_s3_list_reset(ngx_tecken_s3_list_t *list)
     ngx_tecken_s3_list_cleanup(list);
 
     list->parser = NULL;
-    list->root = 0;
     list->inside = 0;
     list->truncated = 0;
     list->encoded = 0;
     list->failed = 0;
+    list->received = 0;
+    list->depth = 0;
     list->len = 0;
     list->token.len = 0;
 
@@ -236,6 +255,17 @@ ngx_tecken_s3_list_body(ngx_tecken_transfer_t *t, u_char *data, size_t len)
         if (ngx_tecken_s3_list_reset(list) != NGX_OK) {
             return NGX_ERROR;
         }
+    }
+
+    /* libexpat keeps a token until it is whole, and each open element */
+
+    list->received += len;
+
+    if (list->received > NGX_TECKEN_S3_LIST_PAGE) {
+        (void) ngx_cpystrn((u_char *) t->error,
+                           (u_char *) "too large list of objects",
+                           CURL_ERROR_SIZE);
+        return NGX_ERROR;
     }
 
     if (XML_Parse(list->parser, (char *) data, (int) len, 0) != XML_STATUS_OK
@@ -314,12 +344,14 @@ ngx_tecken_s3_list_start(void *data, const XML_Char *name,
 
     list->len = 0;
 
-    if (!list->root) {
+    if (list->depth++ == 0) {
 
         /* an error or a login page with status 200 is no empty list */
 
-        list->root = 1;
         list->failed = (ngx_strcmp(name, "ListBucketResult") != 0);
+
+    } else if (list->depth > NGX_TECKEN_S3_LIST_DEPTH) {
+        list->failed = 1;
 
     } else if (ngx_strcmp(name, "Contents") == 0) {
         ngx_memzero(&list->entry, sizeof(ngx_tecken_s3_entry_t));
@@ -334,6 +366,8 @@ ngx_tecken_s3_list_end(void *data, const XML_Char *name)
     ngx_tecken_s3_list_t *list = data;
 
     ngx_tecken_s3_entry_t  *e;
+
+    list->depth--;
 
     if (ngx_strcmp(name, "Contents") == 0) {
 

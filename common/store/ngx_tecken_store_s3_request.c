@@ -247,6 +247,13 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
         return NGX_OK;
     }
 
+    if (call->data) {
+
+        /* a list's, it may have many pages */
+
+        return NGX_OK;
+    }
+
     if (t->upload >= 0) {
 
         if (ngx_tecken_s3_is("etag")) {
