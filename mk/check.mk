@@ -20,9 +20,9 @@ SANITIZE_ENV =		ASAN_OPTIONS=detect_odr_violation=0:intercept_tls_get_addr=0 \
 			UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 LEAKS =			t/lib/Test/Nginx/lsan.suppress
 
-# a suite of each room
-VALGRIND_SUITES =	t/cache.t t/ops.t t/store-file.t t/store-s3-list.t \
-			t/download-routes.t t/download-sources.t
+# a suite of each room, of those that measure no time
+VALGRIND_SUITES =	t/cache.t t/store-file.t t/store-s3-list.t \
+			t/download-routes.t t/download-variables.t
 
 .PHONY: check-static check-sanitized check-valgrind
 
