@@ -246,7 +246,7 @@ subtest 'a page without an end' => sub {
     my $before = peak();
 
     # open elements, one token, one object's keys
-    for my $inside ('<x>' x 100_000, '<' . 'x' x 9_000_000,
+    for my $inside ('<x>' x 1_500_000, '<' . 'x' x 9_000_000,
                     '<Contents>' . '<Key>k</Key>' x 750_000)
     {
         $peer->answers(page($inside));
