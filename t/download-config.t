@@ -218,7 +218,7 @@ bad_http('a host that nobody knows', "$zone\n\ntecken_storage a "
 bad_http('none', "$zone\n$s3;",
      [ 'storage "s3" needs "credentials", or "access=public"', 2 ]);
 bad_http('public, with a key', "$zone\n$s3 access=public $keys;",
-     [ 'storage "s3" has "access=public" and credentials, which is it', 2 ]);
+     [ 'storage "s3" has "access=public" and credentials, remove one of the two', 2 ]);
 bad_http('half a key', "$zone\n$s3 access_key=AK;",
      [ 'storage "s3" needs both "access_key" and "secret_key"', 2 ]);
 bad_http('the other half', "$zone\n$s3 secret_key=TOPSECRET;",

@@ -332,7 +332,7 @@ ngx_tecken_s3_conf(ngx_conf_t *cf, ngx_tecken_storage_t *st)
         if (st->public) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "storage \"%V\" has \"access=public\" and "
-                               "credentials, which is it", &st->name);
+                               "credentials, remove one of the two", &st->name);
             return NGX_CONF_ERROR;
         }
 
