@@ -13,11 +13,16 @@ SANITIZE_CFLAGS =	-O1 -g -fsanitize=address,undefined \
 			-fno-sanitize=nonnull-attribute,alignment \
 			-fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1
 
-# every module has an ngx_modules; gcc 12's LeakSanitizer trips over the
-# thread-local variables of modules that nginx has closed
-SANITIZE_ENV =		ASAN_OPTIONS=detect_odr_violation=0:intercept_tls_get_addr=0 \
+# Every module has an ngx_modules; gcc 12's LeakSanitizer trips over the
+# thread-local variables of modules that nginx has closed; some suites preload
+# a library that makes system calls fail, and some bound nginx's memory, which
+# freed memory that is kept for a watch must not spoil
+
+SANITIZE_ENV =		ASAN_OPTIONS=$(subst $() ,:,$(ASAN)) \
 			LSAN_OPTIONS=suppressions=$(CURDIR)/$(LEAKS):print_suppressions=0 \
 			UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+ASAN =			detect_odr_violation=0 intercept_tls_get_addr=0 \
+			verify_asan_link_order=0 quarantine_size_mb=16
 LEAKS =			t/lib/Test/Nginx/lsan.suppress
 
 # a suite of each room, of those that measure no time
