@@ -301,7 +301,10 @@ ngx_tecken_transfer_release(ngx_tecken_transfer_t *t)
     }
 
     if (t->easy) {
-        if (tc->nidle < tc->connections) {
+
+        /* to 8.14 and later a reset handle still has a cut body to rewind */
+
+        if (tc->nidle < tc->connections && t->upload < 0) {
             curl_easy_reset(t->easy);
             tc->idle[tc->nidle++] = t->easy;
 
