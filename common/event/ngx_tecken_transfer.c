@@ -188,6 +188,10 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
         return NGX_ERROR;
     }
 
+    if (t->fresh) {
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    }
+
     if (t->ca_file
         && curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file) != CURLE_OK)
     {

@@ -55,6 +55,8 @@ struct ngx_tecken_transfer_s {
     const char                      *ca_file;      /* NULL: system's */
     ngx_tecken_transfer_share_t     *share;
     off_t                            upload;       /* body size, -1: none */
+    unsigned                         fresh:1;      /* no connection that was
+                                                      used before */
 
     ngx_msec_t                       connect_timeout;
     ngx_msec_t                       timeout;      /* of it all, its wait for

@@ -298,6 +298,9 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
         t->timeout = ngx_min(s3->timeout, (ngx_msec_t) ngx_max(left, 1));
     }
 
+    /* libcurl may still think well of the connection that has failed */
+    t->fresh = (t->rc == NGX_ERROR);
+
     t->status = 0;
     t->timed_out = 0;
     t->sent = 0;
