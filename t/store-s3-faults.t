@@ -193,6 +193,79 @@ subtest 'connections that fail' => sub {
     get_ok($nginx, 's', 'o', $body, 'and now');
 };
 
+# One that failed is not used again, by nobody; the one of the retry is.
+subtest 'the connection after one that failed' => sub {
+    my %failure = (
+        map({ $_ => [] } 'reset', 'close', 'garbage', 'half_head_close'),
+        stall => [ storage => 'hasty' ], cut_after => [ body => 1000 ],
+    );
+
+    for my $mode (sort keys %failure) {
+        my %options = @{ $failure{$mode} };
+        my $storage = delete $options{storage} // 's';
+
+        for my $method ('HEAD', 'GET', 'PUT') {
+            next if $mode eq 'cut_after' && $method ne 'GET';
+
+            my @what = ($method, $storage, 'o',
+                        $method eq 'PUT' ? (body => $body) : ());
+
+            # not one that the answer before has closed
+            proxy->mode('pass');
+            op($nginx, @what);
+
+            proxy->mode($mode, first => 1, %options);
+            proxy->call('clear');
+            my $again = op($nginx, @what);
+            is $again->{status}, 200, "$method after $mode";
+
+            attempts_ok(op($nginx, @what), 200, 1, 'then') for 1 .. 3;
+
+            my @passed = grep { $_->{mode} eq 'pass' } proxy->requests;
+            my %used = map { $_->{connection} => 1 } @passed;
+            is @passed, 4, 'four requests';
+            is keys %used, 1, 'one connection';
+        }
+    }
+
+    # those that have idled as long may be as dead
+    proxy->mode('hold');
+    proxy->call('clear');
+
+    my @children = map {
+        my $pid = fork // die;
+        if (!$pid) {
+            op($nginx, 'GET', 's', 'o');
+            POSIX::_exit(0);
+        }
+        $pid;
+    } 1 .. 3;
+
+    proxy->wait_for(3, 5, 'GET');
+    my %idle = map { $_->{connection} => 1 } proxy->requests('GET');
+    proxy->mode('stall', first => 1);
+    waitpid $_, 0 for @children;
+
+    proxy->call('clear');
+    attempts_ok(get('hasty'), 200, 2, 'after one of three');
+    my ($dead, $other) = map { $_->{connection} } proxy->requests;
+    ok $idle{$dead} && !$idle{$other}, 'on a new connection';
+
+    # an answer costs no connection
+    for my $method ('HEAD', 'GET', 'PUT') {
+        my @what = ($method, 's', 'o',
+                    $method eq 'PUT' ? (body => $body) : ());
+
+        proxy->mode('pass');
+        op($nginx, @what);
+
+        proxy->mode('status', status => 503, first => 1);
+        proxy->call('clear');
+        attempts_ok(op($nginx, @what), 200, 2, "$method after 503");
+        is proxy->stats->{connections}, 0, 'no other connection';
+    }
+};
+
 subtest 'silence' => sub {
     for my $mode ('stall', 'noread', 'half_head') {
         for my $method ('HEAD', 'GET', 'PUT') {

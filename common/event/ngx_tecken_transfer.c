@@ -204,6 +204,10 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
+
+    /* 8.23 keeps a connection that has closed amid the header: see answered */
+
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long) t->connect_timeout);
 
@@ -466,6 +470,7 @@ ngx_tecken_transfer_header(char *line, size_t size, size_t n, void *data)
 
         /* the one before was 100 */
         t->answered = 0;
+        curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
     }
 
     colon = ngx_strlchr(p, last, ':');
@@ -500,6 +505,7 @@ ngx_tecken_transfer_answered(ngx_tecken_transfer_t *t)
     long  status;
 
     t->answered = 1;
+    curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 0L);
 
     if (t->upload < 0 || !t->paused) {
         return;

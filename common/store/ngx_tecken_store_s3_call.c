@@ -298,7 +298,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
         t->timeout = ngx_min(s3->timeout, (ngx_msec_t) ngx_max(left, 1));
     }
 
-    /* libcurl may still think well of the connection that has failed */
+    /* connections that have idled as long as one that failed may be as dead */
     t->fresh = (t->rc == NGX_ERROR);
 
     t->status = 0;
