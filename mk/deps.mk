@@ -6,10 +6,10 @@ DEPS_BUILD =		gcc make libc6-dev nginx nginx-dev \
 			libcurl4-openssl-dev libexpat1-dev libssl-dev \
 			libpcre2-dev zlib1g-dev
 DEPS_RUN =		curl
-# of every nginx that is tested, and of this machine alone
-DEPS_SUITES =		perl curl e2fsprogs libfaketime openssl
-DEPS_TEST =		$(DEPS_SUITES) ceph-base ceph-common ceph-mon ceph-osd \
-			radosgw valgrind clang
+# what suites preload into nginx, wherever it is
+DEPS_PRELOAD =		libfaketime
+DEPS_TEST =		$(DEPS_PRELOAD) perl curl e2fsprogs openssl ceph-base \
+			ceph-common ceph-mon ceph-osd radosgw valgrind clang
 DEPS_BENCH =		wrk
 DEPS_CHECK =		cppcheck clang-tidy
 DEPS_VERSIONS =		debootstrap

@@ -5,6 +5,9 @@
 OBJS =			$(BUILD)/objs
 NGINX =			$(if $(NGINX_SRC),$(abspath $(OBJS))/nginx,/usr/sbin/nginx)
 
+# to nginx, a variable of that name is the sockets that it inherits
+unexport NGINX
+
 # more for the compiler and for the linker
 NGINX_CFLAGS =
 NGINX_LDFLAGS =

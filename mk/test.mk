@@ -10,7 +10,7 @@ SUITES =		-r t
 MODULE_SUITES =		$(filter-out t/harness/% t/make/%, \
 				$(wildcard t/*.t t/*/*.t))
 
-.PHONY: fuzz-short suites
+.PHONY: fuzz-short suites prove
 
 
 #: test             unit tests, fuzzers for a moment, all suites
@@ -22,7 +22,10 @@ fuzz-short: | deps-test
 	@$(MAKE) -s fuzz > $(TEST_DIR)/fuzz.log 2>&1 \
 		|| { tail -n 40 $(TEST_DIR)/fuzz.log; exit 1; }
 
-suites: build probes $(UNIT_TESTS)
+suites: build probes $(UNIT_TESTS) prove
+
+# with what is built already
+prove:
 	@TEST_NGINX_BINARY=$(NGINX) TEST_NGINX_SERVROOT=$(TEST_DIR)/servroot \
 		TEST_NGINX_LOAD_MODULES="$(abspath $(MODULE_FILES) \
 			$(PROBE_FILES))" TECKEN_BUILD=$(abspath $(BUILD)) \

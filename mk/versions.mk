@@ -7,9 +7,6 @@
 DEBIAN_SUITES =		trixie sid
 SOURCE_SUITES =		trixie
 
-# these start or steer an S3 server of their own, which other roots have not
-OWN_S3_SUITES =		t/store-s3-credentials.t t/store-s3-hosts.t
-
 .PHONY: test-versions
 
 
@@ -18,12 +15,17 @@ OWN_S3_SUITES =		t/store-s3-credentials.t t/store-s3-hosts.t
 test-versions: $(DEBIAN_SUITES:%=test-debian-%) \
 	$(SOURCE_SUITES:%=test-source-%)
 
-# the S3 server is this machine's
+# the modules are built in there, and nginx runs in there; the suites and the
+# servers that they need are this machine's
 test-debian-%: deps-versions
-	@mk/debian-root $* $(BUILD)/debian-$* $(DEPS_BUILD) $(DEPS_SUITES)
-	@t/parts run mk/in-root $(BUILD)/debian-$*/root \
-		make suites BUILD=$(BUILD)/debian-$*/build UNIT_TESTS= \
-		SUITES="$(filter-out $(OWN_S3_SUITES),$(MODULE_SUITES))"
+	@mk/debian-root $* $(BUILD)/debian-$* $(DEPS_BUILD) $(DEPS_PRELOAD)
+	@mk/root-mounts $(BUILD)/debian-$*/root \
+		mk/in-root $(BUILD)/debian-$*/root \
+		make build probes BUILD=$(BUILD)/debian-$*/build
+	@mk/root-mounts $(BUILD)/debian-$*/root \
+		$(MAKE) prove BUILD=$(BUILD)/debian-$*/build UNIT_TESTS= \
+		NGINX=$(abspath $(BUILD))/debian-$*/nginx \
+		SUITES="$(MODULE_SUITES)"
 
 test-source-%: deps-test
 	@mk/nginx-source $* $(BUILD)/sources
