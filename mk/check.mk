@@ -4,7 +4,7 @@
 # nginx's source: of this Debian suite
 CHECK_SUITE =		bookworm
 
-SOURCES =		$(wildcard common/*.c common/*/*.c ngx_tecken_*/*.c \
+SOURCES =		$(wildcard common/*.c common/*/*.c ngx_*/*.c \
 				t/probe/*.c)
 
 # nginx itself passes NULL with a length of 0 to memcpy(), and compares four
@@ -25,9 +25,8 @@ ASAN =			detect_odr_violation=0 intercept_tls_get_addr=0 \
 			verify_asan_link_order=0 quarantine_size_mb=16
 LEAKS =			t/lib/Test/Nginx/lsan.suppress
 
-# a suite of each room, of those that measure no time
-VALGRIND_SUITES =	t/cache.t t/store-file.t t/store-s3-list.t \
-			t/download-routes.t t/download-variables.t
+# those that say so: one of each room, of those that measure no time
+VALGRIND_SUITES =	$(shell grep -l '^\# Under valgrind too\.$$' t/*.t)
 
 .PHONY: check-static check-sanitized check-valgrind
 

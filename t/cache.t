@@ -4,6 +4,8 @@
 
 # The table of known keys and its flights in one worker; what takes more of
 # them is in cache-workers.t.
+#
+# Under valgrind too.
 
 use Test::Nginx::Socket 'no_plan';
 

@@ -18,13 +18,11 @@ use TeckenTest::Process qw(give_away remove_tree slurp temp_dir write_file);
 
 my $Root = "$FindBin::Bin/..";
 
-my %Module = (
-    common => "$Root/common/ngx_tecken_common_module.c",
-    download => "$Root/ngx_tecken_download/ngx_tecken_download_module.c",
-);
+my @Sources = glob "$Root/common/*.c $Root/common/*/*.c $Root/ngx_*/*.c";
 
-my @Sources = glob "$Root/common/*.c $Root/common/*/*.c"
-                   . " $Root/ngx_tecken_download/*.c";
+# "common", "download" and so on
+my %Module = map { m,/ngx_[a-z]+_([a-z]+)_module\.c$, ? ($1 => $_) : () }
+                 @Sources;
 
 my %Document = map { $_ => slurp("$Root/$_") }
                qw(README.md nginx.conf.example), map { s,^\Q$Root/,,r }
@@ -53,7 +51,8 @@ sub directives
     my (%coded, %written);
 
     for my $file (values %Module) {
-        my ($table) = slurp($file) =~ /^static ngx_command_t .*?\{(.*?)^\};/ms;
+        my ($table) = slurp($file) =~ /^static ngx_command_t .*?\{(.*?)^\};/ms
+            or next;
 
         while ($table =~ /\{ ngx_string\("(\w+)"\),\s+([\w|]+),/g) {
             $coded{$1} = join ' ', contexts($2), arity($2);
@@ -82,7 +81,8 @@ sub directives
               'directives.md: names, contexts, numbers of arguments';
 
     my %shown = map { $_ => 1 }
-                $Document{'nginx.conf.example'} =~ /^[^#\n]*?\b(tecken_\w+)/mg;
+                $Document{'nginx.conf.example'}
+                =~ /^[^#\n]*?\b((?:tecken|antenna)_\w+)/mg;
     delete $shown{tecken_io};
 
     is_deeply [ grep { !$shown{$_} } sort keys %coded ], [],
@@ -223,9 +223,11 @@ sub options
 
 sub variables
 {
-    my $text =
-        slurp("$Root/ngx_tecken_download/ngx_tecken_download_variables.c");
-    my @coded = map { "\$$_" } $text =~ /\{ ngx_string\("(\w+)"\), NULL/g;
+    my @tables = map {
+        slurp($_) =~ /^static ngx_http_variable_t .*?\{(.*?)^\};/msg
+    } @Sources;
+    my @coded = map { "\$$_" }
+                map { /\{ ngx_string\("(\w+)"\), NULL/g } @tables;
 
     cmp_ok scalar @coded, '>', 5, 'variables in the sources';
 

@@ -4,6 +4,8 @@
 
 # Which paths name a symbol: [try/]<debug file>/<debug id>/<file>, legacy
 # products, the case of the id, and what answers all other paths.
+#
+# Under valgrind too.
 
 use Test::Nginx::Socket 'no_plan';
 

@@ -3,6 +3,8 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 # $tecken_*: what an access log can say of a download.
+#
+# Under valgrind too.
 
 use Test::Nginx::Socket 'no_plan';
 

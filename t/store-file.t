@@ -3,6 +3,8 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 # A storage in files: keys as paths, metadata beside objects, what is refused.
+#
+# Under valgrind too.
 
 use strict;
 use warnings;

@@ -3,6 +3,8 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 # Lists of objects: of a real S3 server, and of servers that make mistakes.
+#
+# Under valgrind too.
 
 use strict;
 use warnings;

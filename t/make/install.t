@@ -10,20 +10,23 @@ use warnings;
 use File::Temp qw(tempdir);
 use Test::More;
 
-use TeckenTest::Process qw(write_file);
+use TeckenTest::Process qw(slurp write_file);
 
 my $nginx = $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx';
 my $dest = tempdir('install-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $modules = "$dest/usr/lib/nginx/modules";
 my $docs = "$dest/usr/share/doc/ngx-tecken";
 
-my ($common, $download) =
-    map { "$modules/ngx_tecken_${_}_module.so" } qw(common download);
+my ($common, @features) = map { "$modules/$_.so" }
+                          slurp('config') =~ /^ngx_module_name=(ngx_\w+)$/mg;
 
 my $out = qx(make install DESTDIR=$dest 2>&1);
 is($?, 0, 'make install') or diag($out);
 
-for my $file ($common, $download) {
+like($common, qr/ngx_tecken_common_module/, 'the first module');
+ok(scalar @features, 'others');
+
+for my $file ($common, @features) {
     ok(-f $file && !-l $file, "$file is a file");
     is((stat $file)[2] & 0777, 0644, "$file may be read by all");
 }
@@ -31,18 +34,23 @@ for my $file ($common, $download) {
 is_deeply([ grep { /probe/ } glob "$modules/*" ], [], 'no probes');
 ok(-s "$docs/$_", "$_ is there") for qw(README.md nginx.conf.example);
 
-my ($status, $said) = check($common, $download);
+my ($status, $said) = check($common, @features);
 is($status, 0, 'nginx loads what is installed') or diag($said);
 
-($status, $said) = check($download, $common);
-isnt($status, 0, 'not in the wrong order');
-like($said, qr/\Q$download\E" failed \(.*undefined symbol: ngx_tecken_/,
-     'it says which module lacks what');
+for my $feature (@features) {
+    ($status, $said) = check($common, $feature);
+    is($status, 0, "$feature needs no other") or diag($said);
 
-($status, $said) = check($download);
-isnt($status, 0, 'not without the common module');
+    ($status, $said) = check($feature, $common);
+    isnt($status, 0, 'not in the wrong order');
+    like($said, qr/\Q$feature\E" failed \(.*undefined symbol: ngx_tecken_/,
+         'it says which module lacks what');
 
-($status, $said) = check($common, $download, $common);
+    ($status, $said) = check($feature);
+    isnt($status, 0, 'not without the common module');
+}
+
+($status, $said) = check($common, @features, $common);
 isnt($status, 0, 'not twice');
 like($said, qr/module "ngx_tecken_common_module" is already loaded/,
      'it says which');
