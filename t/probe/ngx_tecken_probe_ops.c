@@ -306,6 +306,11 @@ ngx_tecken_probe_check_start(ngx_tecken_check_t *check)
     }
 
     if (pc->msec) {
+
+        /* the latency that is told is not by the clock of the last event */
+
+        ngx_time_update();
+
         pc->timer.log = ngx_cycle->log;
         ngx_add_timer(&pc->timer, pc->msec);
         return NGX_AGAIN;
