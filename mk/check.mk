@@ -5,7 +5,7 @@
 CHECK_SUITE =		bookworm
 
 SOURCES =		$(wildcard common/*.c common/*/*.c ngx_*/*.c \
-				t/probe/*.c)
+				tools/*.c t/probe/*.c)
 
 # nginx itself passes NULL with a length of 0 to memcpy(), and compares four
 # bytes of a request at a time wherever they are
