@@ -107,20 +107,27 @@ subtest 'gone before nginx reads their requests' => sub {
 
 
 subtest 'some stay' => sub {
-    $proxy->mode('stall');
-    my $before = $proxy->count;
+    $proxy->reset;
+    $proxy->mode('hold');
 
     my @keys = map { fresh() } 1 .. 50;
     my @leave = map { begin($nginx->port(1), $_) } @keys;
-    $proxy->wait_for($before + 50, 10);
+    $proxy->wait_for(50, 10);
     my @stay = map { begin($nginx->port(1), $_) } @keys;
     $nginx->get('/alive');
     close $_->{socket} for @leave;
+
+    my %left = map { $_ => 1 } @keys;
+    TeckenTest::wait_until('nginx to notice', 20, sub {
+        return 50 == grep { m{"GET (\S+) .*" 499 } && $left{$1} }
+                          $nginx->access_log;
+    });
 
     $proxy->mode('pass');
     my @answers = answer(20, @stay);
     is scalar(grep { $_->{status} != 404 } @answers), 0,
        'who waited takes over';
+    is $proxy->count, 50, 'what is under way';
     settled($nginx);
 };
 
