@@ -106,6 +106,18 @@ sub command_requests
 }
 
 
+sub command_count
+{
+    my ($self, %filter) = @_;
+
+    my ($method, $path) = @filter{qw(method path)};
+
+    return scalar grep { (!defined $method || $_->{method} eq $method)
+                         && (!defined $path || $_->{path} =~ $path) }
+                       @{ $self->{requests} };
+}
+
+
 sub command_stats
 {
     my ($self) = @_;
