@@ -11,9 +11,12 @@
 
 static int ngx_tecken_curl_socket(CURL *easy, curl_socket_t s, int what,
     void *data, void *sockdata);
+static ngx_connection_t *ngx_tecken_curl_find(curl_socket_t s);
+static ngx_connection_t *ngx_tecken_curl_add(curl_socket_t s);
+static void ngx_tecken_curl_remove(CURL *easy, ngx_connection_t *c);
 static ngx_int_t ngx_tecken_curl_watch(ngx_event_t *ev, ngx_int_t event,
     ngx_uint_t wanted);
-static void ngx_tecken_curl_unwatch(ngx_connection_t *c);
+static void ngx_tecken_curl_forget(ngx_connection_t *c, ngx_uint_t flags);
 static void ngx_tecken_curl_event(ngx_event_t *ev);
 static int ngx_tecken_curl_timer(CURLM *multi, long timeout, void *data);
 static void ngx_tecken_curl_timeout(ngx_event_t *ev);
@@ -103,6 +106,12 @@ ngx_tecken_curl_exit_worker(ngx_cycle_t *cycle)
     ngx_free(tc->idle);
     tc->idle = NULL;
 
+    if (tc->sockets) {
+        ngx_free(tc->sockets);
+        tc->sockets = NULL;
+        tc->nsockets = 0;
+    }
+
     curl_global_cleanup();
 }
 
@@ -111,24 +120,21 @@ static int
 ngx_tecken_curl_socket(CURL *easy, curl_socket_t s, int what, void *data,
     void *sockdata)
 {
-    ngx_tecken_curl_t *tc = &ngx_tecken_curl;
-
     ngx_uint_t         in, out;
     ngx_connection_t  *c;
 
-    c = sockdata;
+    c = ngx_tecken_curl_find(s);
 
     if (what == CURL_POLL_REMOVE) {
         if (c) {
-            ngx_tecken_curl_unwatch(c);
-            (void) curl_multi_assign(tc->multi, s, NULL);
+            ngx_tecken_curl_remove(easy, c);
         }
 
         return 0;
     }
 
     if (c == NULL) {
-        c = ngx_get_connection(s, tc->log);
+        c = ngx_tecken_curl_add(s);
 
         if (c == NULL) {
 
@@ -139,14 +145,10 @@ ngx_tecken_curl_socket(CURL *easy, curl_socket_t s, int what, void *data,
 
             return 0;
         }
+    }
 
-        c->log = tc->log;
-        c->read->log = tc->log;
-        c->write->log = tc->log;
-        c->read->handler = ngx_tecken_curl_event;
-        c->write->handler = ngx_tecken_curl_event;
-
-        (void) curl_multi_assign(tc->multi, s, c);
+    if (c->reusable) {
+        ngx_reusable_connection(c, 0);
     }
 
     in = (what & CURL_POLL_IN) != 0;
@@ -168,6 +170,114 @@ ngx_tecken_curl_socket(CURL *easy, curl_socket_t s, int what, void *data,
 }
 
 
+static ngx_connection_t *
+ngx_tecken_curl_find(curl_socket_t s)
+{
+    ngx_tecken_curl_t  *tc = &ngx_tecken_curl;
+
+    return ((ngx_uint_t) s < tc->nsockets) ? tc->sockets[s] : NULL;
+}
+
+
+static ngx_connection_t *
+ngx_tecken_curl_add(curl_socket_t s)
+{
+    ngx_tecken_curl_t *tc = &ngx_tecken_curl;
+
+    ngx_uint_t          n;
+    ngx_connection_t   *c, **sockets;
+
+    if ((ngx_uint_t) s >= tc->nsockets) {
+        n = 2 * ((ngx_uint_t) s + 1);
+
+        sockets = ngx_calloc(n * sizeof(ngx_connection_t *), tc->log);
+        if (sockets == NULL) {
+            return NULL;
+        }
+
+        if (tc->sockets) {
+            ngx_memcpy(sockets, tc->sockets,
+                       tc->nsockets * sizeof(ngx_connection_t *));
+            ngx_free(tc->sockets);
+        }
+
+        tc->sockets = sockets;
+        tc->nsockets = n;
+    }
+
+    c = ngx_get_connection(s, tc->log);
+    if (c == NULL) {
+        return NULL;
+    }
+
+    c->log = tc->log;
+    c->read->log = tc->log;
+    c->write->log = tc->log;
+    c->read->handler = ngx_tecken_curl_event;
+    c->write->handler = ngx_tecken_curl_event;
+
+    tc->sockets[s] = c;
+
+    return c;
+}
+
+
+/*
+ * A connection that may serve another transfer stays registered.  It is idle
+ * then, and reusable to nginx: an event on it, or a lack of connections, makes
+ * nginx forget it, while libcurl finds out for itself what its socket is still
+ * good for.
+ */
+
+static void
+ngx_tecken_curl_remove(CURL *easy, ngx_connection_t *c)
+{
+    char                   *data;
+    ngx_tecken_transfer_t  *t;
+
+    data = NULL;
+    (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &data);
+
+    t = (ngx_tecken_transfer_t *) data;
+
+    /*
+     * libcurl 7.88.0 to 8.1.2 closes the socket of a transfer that is
+     * cancelled while it connects before it tells so, and without
+     * ngx_tecken_curl_close(); once there was an answer, it does not
+     */
+
+    if (t == NULL || !t->answered || t->paused
+        || !c->read->active || c->write->active
+        || ngx_cycle->free_connection_n < ngx_cycle->connection_n / 16)
+    {
+        ngx_tecken_curl_forget(c, fcntl(c->fd, F_GETFD) == -1
+                                  ? NGX_CLOSE_EVENT : 0);
+        return;
+    }
+
+    if (c->read->posted) {
+        ngx_delete_posted_event(c->read);
+    }
+
+    ngx_reusable_connection(c, 1);
+}
+
+
+int
+ngx_tecken_curl_close(void *data, curl_socket_t s)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_tecken_curl_find(s);
+
+    if (c) {
+        ngx_tecken_curl_forget(c, NGX_CLOSE_EVENT);
+    }
+
+    return ngx_close_socket(s);
+}
+
+
 static ngx_int_t
 ngx_tecken_curl_watch(ngx_event_t *ev, ngx_int_t event, ngx_uint_t wanted)
 {
@@ -186,17 +296,8 @@ ngx_tecken_curl_watch(ngx_event_t *ev, ngx_int_t event, ngx_uint_t wanted)
 
 
 static void
-ngx_tecken_curl_unwatch(ngx_connection_t *c)
+ngx_tecken_curl_forget(ngx_connection_t *c, ngx_uint_t flags)
 {
-    ngx_uint_t  flags;
-
-    /*
-     * libcurl 7.88.0 to 8.1.2 closes the socket of a transfer that is
-     * cancelled while it connects before it tells so
-     */
-
-    flags = (fcntl(c->fd, F_GETFD) == -1) ? NGX_CLOSE_EVENT : 0;
-
     if (c->read->active) {
         (void) ngx_del_event(c->read, NGX_READ_EVENT, flags);
     }
@@ -213,6 +314,10 @@ ngx_tecken_curl_unwatch(ngx_connection_t *c)
         ngx_delete_posted_event(c->write);
     }
 
+    ngx_reusable_connection(c, 0);
+
+    ngx_tecken_curl.sockets[c->fd] = NULL;
+
     /* the socket is libcurl's: it is not closed here */
 
     ngx_free_connection(c);
@@ -227,6 +332,11 @@ ngx_tecken_curl_event(ngx_event_t *ev)
     ngx_connection_t  *c;
 
     c = ev->data;
+
+    if (c->reusable) {
+        ngx_tecken_curl_forget(c, 0);
+        return;
+    }
 
     (void) curl_multi_socket_action(ngx_tecken_curl.multi, c->fd,
                                     ev->write ? CURL_CSELECT_OUT

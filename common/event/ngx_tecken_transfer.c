@@ -198,6 +198,7 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
         return NGX_ERROR;
     }
 
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, ngx_tecken_curl_close);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);

@@ -145,6 +145,10 @@ typedef struct {
 
     CURL                           **idle;         /* easy handles to reuse */
     ngx_uint_t                       nidle;
+
+    ngx_connection_t               **sockets;      /* by number, NULL where
+                                                      none is registered */
+    ngx_uint_t                       nsockets;
 } ngx_tecken_curl_t;
 
 
@@ -155,6 +159,9 @@ extern ngx_tecken_curl_t  ngx_tecken_curl;
 void ngx_tecken_curl_drain(void);
 void ngx_tecken_transfer_finish(ngx_tecken_transfer_t *t, CURLcode code);
 void ngx_tecken_transfer_next(void);
+
+/* CURLOPT_CLOSESOCKETFUNCTION */
+int ngx_tecken_curl_close(void *data, curl_socket_t s);
 
 
 #endif /* _NGX_TECKEN_TRANSFER_H_INCLUDED_ */

@@ -11,6 +11,7 @@ use Test::More;
 
 use TeckenTest qw(:s3 :proxy);
 use TeckenTest::Faults;
+use TeckenTest::Process qw(slurp wait_until);
 
 my $proxy = proxy();
 my $options = 'connect_timeout=1s timeout=1s deadline=2s retries=1';
@@ -144,6 +145,90 @@ subtest 'connections run out while transfers begin' => sub {
 
     all_well($nginx);
     quiet($nginx, qr/worker_connections are not enough/);
+    is $nginx->stop, 0, 'a clean end';
+};
+
+
+# Registrations of a worker's epoll.
+sub registered
+{
+    my ($worker) = @_;
+
+    my $n = 0;
+
+    for my $file (glob "/proc/$worker/fdinfo/*") {
+        $n += () = slurp($file) =~ /^tfd:/mg;
+    }
+
+    return $n;
+}
+
+
+# So many lookups at once leave as many idle connections to the source.
+sub leave_idle
+{
+    my ($nginx, $n, $before) = @_;
+
+    my ($worker) = $nginx->workers;
+
+    # none ends before all have begun
+    $proxy->mode('hold');
+    my @clients = map { begin($nginx->port(1), fresh()) } 1 .. $n;
+    wait_until('all requests', 10, sub { $proxy->stats->{held} == $n });
+    $proxy->mode('pass');
+
+    is scalar(grep { $_->{status} == 404 } answer(20, @clients)), $n,
+       'lookups';
+    settled($nginx);
+
+    cmp_ok registered($worker) - $before, '>=', $n, 'they are kept';
+}
+
+
+subtest 'clients need what idle connections to a source have' => sub {
+    my $nginx = downloads(bad => $options, workers => 1, connections => 64);
+    my ($worker) = $nginx->workers;
+    my $there = store('good');
+
+    leave_idle($nginx, 15, registered($worker));
+    $nginx->get($there);
+
+    # all of nginx's connections but a few
+    my @clients = map {
+        IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                              PeerPort => $nginx->port) // die "connect: $!"
+    } 1 .. 50;
+
+    syswrite $_, "GET $there HTTP/1.1\r\nHost: localhost\r\n"
+                 . "Connection: close\r\n\r\n" for @clients;
+
+    my @answers = answer(20, map { { socket => $_, started => time } }
+                             @clients);
+    is scalar(grep { $_->{status} == 302 } @answers), 50, 'clients get them';
+
+    all_well($nginx);
+    quiet($nginx, qr/worker_connections are not enough/);
+    is $nginx->stop, 0, 'a clean end';
+};
+
+
+subtest 'a source that closes idle connections' => sub {
+    my $nginx = downloads(bad => $options, workers => 1);
+    my ($worker) = $nginx->workers;
+
+    my $before = registered($worker);
+    leave_idle($nginx, 20, $before);
+
+    # an event that stays would be told again and again
+    $proxy->mode('refuse');
+    wait_until('them to be forgotten', 10,
+               sub { registered($worker) == $before });
+    pass 'they are forgotten';
+
+    all_well($nginx);
+    leave_idle($nginx, 20, $before);
+
+    quiet($nginx);
     is $nginx->stop, 0, 'a clean end';
 };
 
