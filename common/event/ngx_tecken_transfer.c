@@ -179,7 +179,11 @@ ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
         return NGX_ERROR;
     }
 
-    /* libcurl parses, copies and prints again each byte of a URL */
+    /* libcurl parses, prints and splits again each URL */
+
+    if (t->parsed) {
+        curl_easy_setopt(easy, CURLOPT_CURLU, t->parsed);
+    }
 
     if (t->target
         && curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, t->target)

@@ -48,6 +48,7 @@ struct ngx_tecken_transfer_s {
 
     const char                      *method;
     const char                      *url;
+    CURLU                           *parsed;       /* url, or NULL */
     const char                      *target;       /* path and query, sent as
                                                       they are; NULL: url's */
     struct curl_slist               *headers;      /* freed by the transfer */

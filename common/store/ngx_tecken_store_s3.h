@@ -21,6 +21,8 @@
 typedef struct {
     ngx_str_t                   scheme;          /* "https://" */
     ngx_str_t                   host;            /* as in the Host header */
+    char                       *url;             /* "https://host/" */
+    CURLU                      *parsed;          /* url */
     ngx_str_t                   path;            /* "/bucket/more" encoded */
     size_t                      bucket;          /* length of "/bucket" */
     ngx_str_t                   more;            /* not encoded, or "" */
@@ -68,7 +70,7 @@ struct ngx_tecken_s3_call_s {
     const char                 *method;
     ngx_str_t                   path;            /* encoded */
     ngx_str_t                   query;           /* encoded */
-    size_t                      url_size;        /* room in transfer.url */
+    ngx_str_t                   target;          /* room for transfer's */
     ngx_str_t                   content_md5;     /* base64 */
 
     /* what an answer means; NGX_AGAIN: handled as a failed attempt */

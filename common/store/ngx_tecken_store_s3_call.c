@@ -282,6 +282,8 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
         t->connect_to = &s3->addrs[call->addr % s3->naddrs];
     }
 
+    t->url = s3->url;
+    t->parsed = s3->parsed;
     t->method = call->method;
     t->ca_file = s3->ca.len ? (char *) s3->ca.data : NULL;
     t->share = &s3->share;
@@ -345,23 +347,20 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
 }
 
 
-/* "https://host/" for libcurl, path and query as they are sent */
+/* path and query as they are sent */
 
 static ngx_int_t
 ngx_tecken_s3_target(ngx_tecken_s3_call_t *call)
 {
     size_t                  size;
     u_char                 *p;
-    ngx_tecken_s3_t        *s3;
     ngx_tecken_transfer_t  *t;
 
-    s3 = call->s3;
     t = &call->transfer;
 
-    size = s3->scheme.len + s3->host.len + call->path.len + call->query.len
-           + 4;
+    size = call->path.len + call->query.len + 2;
 
-    if (size > call->url_size) {
+    if (size > call->target.len) {
 
         /* the queries of a list's pages differ a little */
 
@@ -372,18 +371,13 @@ ngx_tecken_s3_target(ngx_tecken_s3_call_t *call)
             return NGX_ERROR;
         }
 
-        t->url = (char *) p;
-        call->url_size = size;
+        call->target.data = p;
+        call->target.len = size;
     }
 
-    p = ngx_cpymem((u_char *) t->url, s3->scheme.data, s3->scheme.len);
-    p = ngx_cpymem(p, s3->host.data, s3->host.len);
-    *p++ = '/';
-    *p++ = '\0';
+    t->target = (char *) call->target.data;
 
-    t->target = (char *) p;
-
-    p = ngx_cpymem(p, call->path.data, call->path.len);
+    p = ngx_cpymem(call->target.data, call->path.data, call->path.len);
 
     if (call->query.len) {
         *p++ = '?';

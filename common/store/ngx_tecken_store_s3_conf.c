@@ -35,6 +35,8 @@ static char *ngx_tecken_s3_conf_credentials(ngx_conf_t *cf,
 static ngx_uint_t ngx_tecken_s3_unsendable(tk_str_t *s);
 static char *ngx_tecken_s3_parse_url(ngx_conf_t *cf,
     ngx_tecken_storage_t *st);
+static ngx_int_t ngx_tecken_s3_parse(ngx_conf_t *cf, ngx_tecken_s3_t *s3);
+static void ngx_tecken_s3_parse_cleanup(void *data);
 static ngx_int_t ngx_tecken_s3_host(ngx_str_t *host);
 static ngx_int_t ngx_tecken_s3_numeric(ngx_str_t *host);
 static void ngx_tecken_s3_guess_region(ngx_tecken_s3_t *s3);
@@ -625,6 +627,10 @@ ngx_tecken_s3_parse_url(ngx_conf_t *cf, ngx_tecken_storage_t *st)
         ngx_tecken_s3_guess_region(s3);
     }
 
+    if (ngx_tecken_s3_parse(cf, s3) != NGX_OK) {
+        goto invalid;
+    }
+
     return NGX_CONF_OK;
 
 invalid:
@@ -634,6 +640,52 @@ invalid:
                        "\"http[s]://host[:port]/bucket\"", &st->url);
 
     return NGX_CONF_ERROR;
+}
+
+
+/* once, not by libcurl for each request */
+
+static ngx_int_t
+ngx_tecken_s3_parse(ngx_conf_t *cf, ngx_tecken_s3_t *s3)
+{
+    u_char              *p;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_pnalloc(cf->pool, s3->scheme.len + s3->host.len + 2);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* a resolver would do so later, and what is signed must be what is sent */
+
+    ngx_strlow(s3->host.data, s3->host.data, s3->host.len);
+
+    (void) ngx_sprintf(p, "%V%V/%Z", &s3->scheme, &s3->host);
+
+    s3->url = (char *) p;
+
+    s3->parsed = curl_url();
+    if (s3->parsed == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_tecken_s3_parse_cleanup;
+    cln->data = s3->parsed;
+
+    return (curl_url_set(s3->parsed, CURLUPART_URL, s3->url, 0) == CURLUE_OK)
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_tecken_s3_parse_cleanup(void *data)
+{
+    curl_url_cleanup(data);
 }
 
 
