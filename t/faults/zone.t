@@ -58,7 +58,8 @@ subtest 'more keys than the zone has room for' => sub {
 
 
 subtest 'more lookups than the zone has room for' => sub {
-    my $nginx = downloads(bad => $options, zone => '1m', workers => 1,
+    my $patient = 'connect_timeout=1s timeout=2s deadline=60s retries=9';
+    my $nginx = downloads(bad => $patient, zone => '1m', workers => 1,
                           connections => 8192);
 
     $proxy->mode('hold');
@@ -67,7 +68,7 @@ subtest 'more lookups than the zone has room for' => sub {
     $proxy->wait_for($before + 100, 10);
     $proxy->mode('status', status => 404);
 
-    my @answers = answer(20, @clients);
+    my @answers = answer(60, @clients);
     is scalar(grep { $_->{status} != 404 } @answers), 0, 'all are answered';
 
     settled($nginx);
