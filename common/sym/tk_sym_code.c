@@ -1,0 +1,361 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#include <string.h>
+
+#include "tk_sym.h"
+
+
+#define TK_SYM_BUFFER  (512 * 1024)
+
+/* of one entry: a way out of and into all calls */
+
+#define TK_SYM_ENTRY   (32 * (TK_SYM_DEPTH + 2))
+
+
+static int tk_sym_code_head(tk_symcache_build_t *b, uint32_t start);
+static void tk_sym_code_size(tk_sym_code_t *c, uint64_t next);
+static void tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep,
+    uint32_t depth, const tk_sym_frame_t *frames);
+
+
+static inline uint8_t *
+tk_sym_put(uint8_t *p, uint32_t v)
+{
+    while (v >= 0x80) {
+        *p++ = (uint8_t) (v | 0x80);
+        v >>= 7;
+    }
+
+    *p++ = (uint8_t) v;
+
+    return p;
+}
+
+
+static inline uint8_t *
+tk_sym_put_signed(uint8_t *p, uint32_t v)
+{
+    return tk_sym_put(p, v << 1 ^ (0 - (v >> 31)));
+}
+
+
+static inline uint8_t *
+tk_sym_put_handle(uint8_t *p, uint32_t v)
+{
+    memcpy(p, &v, sizeof(v));
+
+    return p + (v < 1 << 24 ? 3 : 4);
+}
+
+
+/* Makes room for an entry. */
+
+static int
+tk_sym_code_room(tk_symcache_build_t *b)
+{
+    tk_sym_code_t  *c;
+
+    c = &b->code;
+
+    if (c->buf == NULL) {
+        c->buf = tk_sym_alloc(b, NULL, 0, TK_SYM_BUFFER);
+
+        if (c->buf == NULL) {
+            return -1;
+        }
+
+        c->p = c->buf;
+        c->limit = c->buf + TK_SYM_BUFFER - TK_SYM_ENTRY;
+    }
+
+    return c->p < c->limit ? 0 : tk_sym_code_flush(b);
+}
+
+
+int
+tk_sym_code_flush(tk_symcache_build_t *b)
+{
+    size_t          size;
+    tk_sym_code_t  *c;
+
+    c = &b->code;
+    size = (size_t) (c->p - c->buf);
+
+    if (size == 0) {
+        return 0;
+    }
+
+    if (c->written + size > UINT32_MAX - TK_SYM_ENTRY) {
+        return tk_sym_fail(b, TK_SYM_ELIMIT, "too many lines");
+    }
+
+    if (tk_sym_write(b, c->buf, size, TK_SYMCACHE_PAGE + c->written) != 0) {
+        return -1;
+    }
+
+    tk_sym_hash_update(&b->code_hash, c->buf, size);
+
+    c->written += size;
+    c->p = c->buf;
+
+    return 0;
+}
+
+
+/* A function, or a part of one, whose first entry is at start. */
+
+int
+tk_sym_code_open(tk_symcache_build_t *b, uint32_t start, uint32_t entry,
+    uint32_t name)
+{
+    b->code.name = name;
+    b->code.entry = entry;
+    b->code.pending = 0;
+
+    return tk_sym_code_head(b, start);
+}
+
+
+static int
+tk_sym_code_head(tk_symcache_build_t *b, uint32_t start)
+{
+    uint8_t        *p;
+    uint32_t        n;
+    tk_sym_code_t  *c;
+    tk_sym_unit_t  *unit;
+
+    c = &b->code;
+
+    if (tk_sym_code_room(b) != 0
+        || tk_sym_vec_room(b, &b->units, 1, sizeof(*unit)) != 0)
+    {
+        return -1;
+    }
+
+    p = c->p;
+
+    unit = tk_sym_at(tk_sym_unit_t, &b->units, b->units.n);
+    unit->start = start;
+    unit->code = (uint32_t) (c->written + (uint64_t) (p - c->buf));
+    b->units.n++;
+
+    for (n = 1; n < 4 && c->name >> (8 * n); n++) { /* void */ }
+
+    *p++ = (uint8_t) ((n - 1) | (start != c->entry ? TK_UNIT_INSIDE : 0));
+    memcpy(p, &c->name, sizeof(c->name));
+    p += n;
+
+    if (start != c->entry) {
+        p = tk_sym_put(p, start - c->entry);
+    }
+
+    c->unit = unit->code;
+    c->p = p;
+    c->n = 0;
+    c->depth = 0;
+    c->live = 0;
+    c->slot[0].file = 0;
+    c->slot[0].line = 0;
+
+    return 0;
+}
+
+
+/*
+ * The entry from start on, within calls of which the first keep are those of
+ * the entry before.  Starts ascend.
+ */
+
+int
+tk_sym_code_entry(tk_symcache_build_t *b, uint64_t start, tk_sym_kind_t kind,
+    uint32_t keep, uint32_t depth, const tk_sym_frame_t *frames,
+    uint32_t file, uint32_t line)
+{
+    tk_sym_code_t  *c;
+    tk_sym_slot_t  *slot;
+
+    c = &b->code;
+
+    if (c->pending) {
+        tk_sym_code_size(c, start);
+
+        if (c->n == TK_UNIT_ENTRIES
+            || c->written + (uint64_t) (c->p - c->buf) - c->unit
+               > TK_UNIT_FULL)
+        {
+            *c->p++ = TK_OP_END;
+
+            if (tk_sym_code_head(b, (uint32_t) start) != 0) {
+                return -1;
+            }
+        }
+    }
+
+    if (c->p >= c->limit && tk_sym_code_flush(b) != 0) {
+        return -1;
+    }
+
+    c->n++;
+    c->pending = 1;
+    c->start = start;
+    c->line = 0;
+
+    if (kind != TK_SYM_SET) {
+        *c->p++ = kind == TK_SYM_BARE ? TK_OP_BARE : TK_OP_NONE;
+        return 0;
+    }
+
+    if (keep > c->depth) {
+        keep = c->depth;
+    }
+
+    if (keep != c->depth || keep != depth) {
+        tk_sym_code_calls(c, keep, depth, frames);
+    }
+
+    slot = &c->slot[depth];
+
+    if (slot->file != file) {
+        slot->file = file;
+        *c->p++ = TK_OP_FILE;
+        c->p = tk_sym_put(c->p, file);
+    }
+
+    c->line = line - slot->line;
+    slot->line = line;
+
+    return 0;
+}
+
+
+/* out of calls down to keep, into calls up to depth */
+
+static void
+tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep, uint32_t depth,
+    const tk_sym_frame_t *frames)
+{
+    uint8_t         *p;
+    uint32_t         n;
+    tk_sym_slot_t   *slot;
+
+    p = c->p;
+    n = c->depth - keep;
+
+    if (n) {
+        *p++ = (uint8_t) (TK_OP_POP + (n < 4 ? n : 4) - 1);
+
+        if (n >= 4) {
+            p = tk_sym_put(p, n - 4);
+        }
+    }
+
+    for ( /* void */ ; keep < depth; keep++) {
+        slot = &c->slot[keep];
+
+        if (keep < c->live && slot[1].origin == frames[keep].origin
+            && slot[1].call_file == frames[keep].file
+            && slot[1].call_line == frames[keep].line)
+        {
+            *p++ = TK_OP_AGAIN;
+            slot->file = slot[1].call_file;
+            slot->line = slot[1].call_line;
+            continue;
+        }
+
+        slot[1].origin = frames[keep].origin;
+
+        *p++ = (uint8_t) (TK_OP_CALL3 + (slot[1].origin >> 24 != 0)
+                          + (slot->file != frames[keep].file ? 2 : 0));
+        p = tk_sym_put_handle(p, slot[1].origin);
+        p = tk_sym_put_signed(p, frames[keep].line - slot->line);
+
+        if (slot->file != frames[keep].file) {
+            p = tk_sym_put(p, frames[keep].file);
+        }
+
+        slot->file = frames[keep].file;
+        slot->line = frames[keep].line;
+        slot[1].call_file = slot->file;
+        slot[1].call_line = slot->line;
+        slot[1].file = slot->file;
+        slot[1].line = slot->line;
+
+        c->live = keep + 1;
+    }
+
+    c->depth = depth;
+    c->p = p;
+}
+
+
+/* the entry before goes up to next */
+
+static void
+tk_sym_code_size(tk_sym_code_t *c, uint64_t next)
+{
+    uint64_t  size;
+    uint32_t  line;
+
+    size = next - c->start - 1;
+    line = c->line - (uint32_t) TK_ENTRY_LINE_MIN;
+
+    if (size < TK_ENTRY_SIZES && line < TK_ENTRY_LINES) {
+        *c->p++ = (uint8_t) (TK_OP_ENTRY + size * TK_ENTRY_LINES + line);
+        return;
+    }
+
+    *c->p++ = TK_OP_LONG;
+    c->p = tk_sym_put(c->p, size < UINT32_MAX ? (uint32_t) size + 1
+                                              : UINT32_MAX);
+    c->p = tk_sym_put_signed(c->p, c->line);
+}
+
+
+/* The last entry goes up to end. */
+
+int
+tk_sym_code_close(tk_symcache_build_t *b, uint64_t end)
+{
+    tk_sym_code_size(&b->code, end);
+    *b->code.p++ = TK_OP_END;
+
+    return 0;
+}
+
+
+int
+tk_sym_code_public(tk_symcache_build_t *b, uint32_t addr, uint32_t name)
+{
+    uint8_t  *p;
+
+    if (tk_sym_code_open(b, addr, addr, name) != 0) {
+        return -1;
+    }
+
+    p = b->code.buf + (b->code.unit - b->code.written);
+    *p |= TK_UNIT_OPEN;
+
+    return 0;
+}
+
+
+/* what readers may look at behind the last unit */
+
+int
+tk_sym_code_slack(tk_symcache_build_t *b)
+{
+    if (tk_sym_code_room(b) != 0) {
+        return -1;
+    }
+
+    memset(b->code.p, TK_OP_END, TK_SYMCACHE_SLACK);
+    b->code.p += TK_SYMCACHE_SLACK;
+
+    return 0;
+}
