@@ -33,6 +33,7 @@
 #define TK_SYM_PAD          64          /* readable bytes behind a line */
 #define TK_SYM_RANGES       (1 << 23)   /* in one function */
 #define TK_SYM_ID_MAX       64
+#define TK_SYM_WAITING      8           /* INLINE_ORIGINs at once */
 
 
 /* an array that grows */
@@ -69,24 +70,6 @@ typedef struct {
     uint32_t         size;
     uint32_t         call;              /* index */
 } tk_sym_range_t;
-
-
-/* the FUNC that is being read */
-
-typedef struct {
-    uint64_t         end;
-    uint32_t         addr;
-    uint32_t         name;
-    unsigned         unsorted:1;        /* rows overlap or go down */
-    unsigned         drop:1;            /* it has no address or no size */
-
-    tk_sym_row_t    *rows;
-    uint32_t         nrows;
-    uint32_t         rows_size;
-
-    tk_sym_vec_t     calls;             /* tk_sym_call_t */
-    tk_sym_vec_t     ranges;            /* tk_sym_range_t */
-} tk_sym_func_t;
 
 
 /* an inlined call as entries see it */
@@ -139,9 +122,12 @@ typedef struct {
     uint32_t         line;              /* its line, less that before */
     unsigned         pending:1;
 
+    uint32_t         at;                /* as in a reader of the unit */
+    uint32_t         places;
     uint32_t         depth;
-    uint32_t         live;              /* depths whose slots are valid */
-    tk_sym_slot_t    slot[TK_SYM_DEPTH + 1];
+    uint32_t         live;
+    tk_sym_place_t   place[TK_UNIT_PLACES];
+    tk_sym_slot_t    slot[TK_SYM_DEPTH];
 } tk_sym_code_t;
 
 
@@ -179,13 +165,57 @@ typedef struct {
 } tk_sym_map_t;
 
 
+/* a name on its way to a handle */
+
 typedef struct {
-    tk_sym_vec_t     data;              /* the section, bytes */
-    uint64_t        *slots;             /* hash and handle */
-    uint32_t         n;
-    uint32_t         mask;
-    uint32_t         max;               /* bytes of the longest */
+    tk_sym_vec_t     text;              /* ready for JSON, zeros behind */
+    uint64_t         hash;              /* not 0 */
+    uint32_t         check;             /* more of it */
+} tk_sym_name_t;
+
+
+typedef struct {
+    uint64_t         hash;              /* 0: free */
+    uint32_t         check;
+    uint32_t         handle;
+} tk_sym_name_slot_t;
+
+
+typedef struct {
+    tk_sym_vec_t          data;         /* the section, bytes */
+    struct tk_sym_pack_s  *pack;
+    tk_sym_name_slot_t   *slots;
+    uint32_t              n;
+    uint32_t              mask;
+    uint32_t              max;          /* bytes of the longest */
 } tk_sym_names_t;
+
+
+/* the FUNC that is being read */
+
+typedef struct {
+    uint64_t         end;
+    uint32_t         addr;
+    tk_sym_name_t    name;
+    unsigned         unnamed:1;
+    unsigned         unsorted:1;        /* rows overlap or go down */
+    unsigned         drop:1;            /* it has no address or no size */
+
+    tk_sym_row_t    *rows;
+    uint32_t         nrows;
+    uint32_t         rows_size;
+
+    tk_sym_vec_t     calls;             /* tk_sym_call_t */
+    tk_sym_vec_t     ranges;            /* tk_sym_range_t */
+} tk_sym_func_t;
+
+
+/* an INLINE_ORIGIN that waits for its handle */
+
+typedef struct {
+    uint64_t         number;
+    tk_sym_name_t    name;
+} tk_sym_origin_t;
 
 
 typedef enum {
@@ -232,6 +262,9 @@ struct tk_symcache_build_s {
     tk_symcache_text_t  debug_id;
 
     tk_sym_names_t    names;
+    tk_sym_name_t     name;             /* of a PUBLIC */
+    tk_sym_origin_t   waiting[TK_SYM_WAITING];
+    uint32_t          nwaiting;
     uint32_t          no_name;          /* handle of "" */
     uint32_t          unknown;          /* of "<unknown>" */
 
@@ -276,6 +309,7 @@ int tk_sym_read(tk_symcache_build_t *b, const uint8_t *p, size_t len);
 int tk_sym_read_end(tk_symcache_build_t *b);
 int tk_sym_record(tk_symcache_build_t *b, const uint8_t *p,
     const uint8_t *last);
+int tk_sym_origins(tk_symcache_build_t *b);
 int tk_sym_overlong(tk_symcache_build_t *b, const uint8_t *p);
 
 int tk_sym_func_end(tk_symcache_build_t *b);
@@ -286,6 +320,10 @@ int tk_sym_tangle(tk_symcache_build_t *b, uint64_t *end);
 void tk_sym_tangle_free(tk_symcache_build_t *b);
 
 int tk_sym_name(tk_symcache_build_t *b, const uint8_t *p, size_t len,
+    uint32_t *handle);
+int tk_sym_name_begin(tk_symcache_build_t *b, tk_sym_name_t *name,
+    const uint8_t *p, size_t len);
+int tk_sym_name_end(tk_symcache_build_t *b, tk_sym_name_t *name,
     uint32_t *handle);
 
 int tk_sym_text(tk_symcache_build_t *b, const uint8_t *p, size_t len,

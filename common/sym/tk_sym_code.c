@@ -20,6 +20,8 @@
 
 static int tk_sym_code_head(tk_symcache_build_t *b, uint32_t start);
 static void tk_sym_code_size(tk_sym_code_t *c, uint64_t next);
+static inline uint8_t *tk_sym_code_place(tk_sym_code_t *c, uint8_t *p,
+    uint32_t file);
 static void tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep,
     uint32_t depth, const tk_sym_frame_t *frames);
 
@@ -160,8 +162,9 @@ tk_sym_code_head(tk_symcache_build_t *b, uint32_t start)
     c->n = 0;
     c->depth = 0;
     c->live = 0;
-    c->slot[0].file = 0;
-    c->slot[0].line = 0;
+    c->at = 0;
+    c->places = 1;
+    memset(c->place, 0, sizeof(c->place));
 
     return 0;
 }
@@ -177,8 +180,8 @@ tk_sym_code_entry(tk_symcache_build_t *b, uint64_t start, tk_sym_kind_t kind,
     uint32_t keep, uint32_t depth, const tk_sym_frame_t *frames,
     uint32_t file, uint32_t line)
 {
-    tk_sym_code_t  *c;
-    tk_sym_slot_t  *slot;
+    tk_sym_code_t   *c;
+    tk_sym_place_t  *place;
 
     c = &b->code;
 
@@ -219,18 +222,39 @@ tk_sym_code_entry(tk_symcache_build_t *b, uint64_t start, tk_sym_kind_t kind,
         tk_sym_code_calls(c, keep, depth, frames);
     }
 
-    slot = &c->slot[depth];
-
-    if (slot->file != file) {
-        slot->file = file;
-        *c->p++ = TK_OP_FILE;
-        c->p = tk_sym_put(c->p, file);
+    if (c->place[c->at].file != file) {
+        c->p = tk_sym_code_place(c, c->p, file);
     }
 
-    c->line = line - slot->line;
-    slot->line = line;
+    place = &c->place[c->at];
+    c->line = line - place->line;
+    place->line = line;
 
     return 0;
+}
+
+
+/* To the place of a file, or to a new one. */
+
+static inline uint8_t *
+tk_sym_code_place(tk_sym_code_t *c, uint8_t *p, uint32_t file)
+{
+    uint32_t  i;
+
+    for (i = 0; i < TK_UNIT_PLACES; i++) {
+        if (c->place[i].file == file) {
+            c->at = i;
+            *p++ = (uint8_t) (TK_OP_PLACE + i);
+            return p;
+        }
+    }
+
+    c->at = c->places++ % TK_UNIT_PLACES;
+    c->place[c->at].file = file;
+    c->place[c->at].line = 0;
+    *p++ = TK_OP_FILE;
+
+    return tk_sym_put(p, file);
 }
 
 
@@ -243,6 +267,7 @@ tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep, uint32_t depth,
     uint8_t         *p;
     uint32_t         n;
     tk_sym_slot_t   *slot;
+    tk_sym_place_t  *place;
 
     p = c->p;
     n = c->depth - keep;
@@ -253,38 +278,40 @@ tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep, uint32_t depth,
         if (n >= 4) {
             p = tk_sym_put(p, n - 4);
         }
+
+        c->slot[c->depth - 1].place = c->at;
+        c->at = c->slot[keep].from;
     }
 
     for ( /* void */ ; keep < depth; keep++) {
         slot = &c->slot[keep];
 
-        if (keep < c->live && slot[1].origin == frames[keep].origin
-            && slot[1].call_file == frames[keep].file
-            && slot[1].call_line == frames[keep].line)
+        if (keep < c->live && slot->origin == frames[keep].origin
+            && slot->file == frames[keep].file
+            && slot->line == frames[keep].line)
         {
             *p++ = TK_OP_AGAIN;
-            slot->file = slot[1].call_file;
-            slot->line = slot[1].call_line;
+            c->at = slot->place;
             continue;
         }
 
-        slot[1].origin = frames[keep].origin;
-
-        *p++ = (uint8_t) (TK_OP_CALL3 + (slot[1].origin >> 24 != 0)
-                          + (slot->file != frames[keep].file ? 2 : 0));
-        p = tk_sym_put_handle(p, slot[1].origin);
-        p = tk_sym_put_signed(p, frames[keep].line - slot->line);
-
-        if (slot->file != frames[keep].file) {
-            p = tk_sym_put(p, frames[keep].file);
+        if (c->place[c->at].file != frames[keep].file) {
+            p = tk_sym_code_place(c, p, frames[keep].file);
         }
 
-        slot->file = frames[keep].file;
-        slot->line = frames[keep].line;
-        slot[1].call_file = slot->file;
-        slot[1].call_line = slot->line;
-        slot[1].file = slot->file;
-        slot[1].line = slot->line;
+        place = &c->place[c->at];
+
+        *p++ = (uint8_t) (TK_OP_CALL3 + (frames[keep].origin >> 24 != 0));
+        p = tk_sym_put_handle(p, frames[keep].origin);
+        p = tk_sym_put_signed(p, frames[keep].line - place->line);
+
+        place->line = frames[keep].line;
+
+        slot->origin = frames[keep].origin;
+        slot->file = place->file;
+        slot->line = place->line;
+        slot->from = c->at;
+        slot->place = c->at;
 
         c->live = keep + 1;
     }
@@ -310,9 +337,15 @@ tk_sym_code_size(tk_sym_code_t *c, uint64_t next)
         return;
     }
 
-    *c->p++ = TK_OP_LONG;
-    c->p = tk_sym_put(c->p, size < UINT32_MAX ? (uint32_t) size + 1
-                                              : UINT32_MAX);
+    if (size < TK_LINE_SIZES) {
+        *c->p++ = (uint8_t) (TK_OP_LINE + size);
+
+    } else {
+        *c->p++ = TK_OP_LONG;
+        c->p = tk_sym_put(c->p, size < UINT32_MAX ? (uint32_t) size + 1
+                                                  : UINT32_MAX);
+    }
+
     c->p = tk_sym_put_signed(c->p, c->line);
 }
 

@@ -25,7 +25,7 @@ int
 tk_sym_func_end(tk_symcache_build_t *b)
 {
     int             rc;
-    uint32_t        unit;
+    uint32_t        unit, name;
     uint64_t        end;
     tk_sym_func_t  *f;
 
@@ -40,7 +40,13 @@ tk_sym_func_end(tk_symcache_build_t *b)
     end = f->end;
     unit = (uint32_t) b->units.n;
 
-    if (tk_sym_code_open(b, f->addr, f->addr, f->name) != 0) {
+    name = b->unknown;
+
+    if (!f->unnamed && tk_sym_name_end(b, &f->name, &name) != 0) {
+        return -1;
+    }
+
+    if (tk_sym_code_open(b, f->addr, f->addr, name) != 0) {
         return -1;
     }
 

@@ -536,8 +536,8 @@ static int
 tk_sym_merge_line(tk_symcache_build_t *b, tk_sym_merge_t *m)
 {
     uint32_t               i, keep;
-    tk_sym_frame_t        *frame, new;
     tk_sym_slot_t         *slot;
+    tk_sym_frame_t        *frame;
     tk_sym_unit_reader_t  *r;
 
     r = &m->reader;
@@ -547,26 +547,28 @@ tk_sym_merge_line(tk_symcache_build_t *b, tk_sym_merge_t *m)
     }
 
     keep = r->depth < m->depth ? r->depth : m->depth;
-    slot = r->slot;
 
     for (i = 0; i < r->depth; i++) {
         frame = &m->frame[i];
+        slot = &r->slot[i];
 
-        new.origin = slot[i + 1].origin;
-        new.file = slot[i].file;
-        new.line = slot[i].line;
-
-        if (keep > i && memcmp(frame, &new, sizeof(new)) != 0) {
+        if (keep > i && (frame->origin != slot->origin
+                         || frame->file != slot->file
+                         || frame->line != slot->line))
+        {
             keep = i;
         }
 
-        *frame = new;
+        frame->origin = slot->origin;
+        frame->file = slot->file;
+        frame->line = slot->line;
     }
 
     m->depth = r->depth;
 
     return tk_sym_code_entry(b, r->start, TK_SYM_SET, keep, r->depth,
-                             m->frame, slot[i].file, slot[i].line);
+                             m->frame, r->place[r->at].file,
+                             r->place[r->at].line);
 }
 
 
@@ -635,7 +637,17 @@ tk_sym_cursor_skip(tk_sym_cursor_t *c)
             return 1;
         }
 
+        if (op >= TK_OP_LONG) {
+            c->next += op == TK_OP_LONG ? tk_sym_varint(&c->p)
+                                        : op - (uint32_t) TK_OP_LONG;
+            (void) tk_sym_varint(&c->p);
+            return 1;
+        }
+
         switch (op) {
+
+        case TK_OP_END:
+            return 0;
 
         case TK_OP_NONE:
             c->kind = TK_SYM_GAP;
@@ -650,32 +662,14 @@ tk_sym_cursor_skip(tk_sym_cursor_t *c)
             (void) tk_sym_varint(&c->p);
             break;
 
-        case TK_OP_POP:
-        case TK_OP_POP2:
-        case TK_OP_POP3:
-        case TK_OP_AGAIN:
-            break;
-
         case TK_OP_CALL3:
         case TK_OP_CALL4:
             c->p += 3 + op - TK_OP_CALL3;
             (void) tk_sym_varint(&c->p);
             break;
 
-        case TK_OP_CALL3_FILE:
-        case TK_OP_CALL4_FILE:
-            c->p += 3 + op - TK_OP_CALL3_FILE;
-            (void) tk_sym_varint(&c->p);
-            (void) tk_sym_varint(&c->p);
-            break;
-
-        case TK_OP_LONG:
-            c->next += tk_sym_varint(&c->p);
-            (void) tk_sym_varint(&c->p);
-            return 1;
-
         default:
-            return 0;
+            break;
         }
     }
 }

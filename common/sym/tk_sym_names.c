@@ -11,6 +11,7 @@
 #include "tk_json.h"
 #include "tk_sym.h"
 #include "tk_sym_line.h"
+#include "tk_sym_pack.h"
 
 
 #define TK_SYM_NAMES_FIRST  4096
@@ -18,70 +19,109 @@
 
 
 static int tk_sym_plain(const uint8_t *p, size_t len);
-static uint64_t tk_sym_name_hash(const uint8_t *p, size_t len);
+static void tk_sym_name_hash(tk_sym_name_t *name);
 static int tk_sym_names_grow(tk_symcache_build_t *b);
-static int tk_sym_name_add(tk_symcache_build_t *b, const uint8_t *p,
-    size_t len, uint32_t *handle);
-static int tk_sym_name_is(const tk_sym_names_t *n, uint32_t handle,
-    const uint8_t *p, size_t len);
+static int tk_sym_name_add(tk_symcache_build_t *b, const tk_sym_name_t *name,
+    uint32_t *handle);
 
 
-/* The handle of a name, the same for the same name.  TK_SYM_PAD bytes behind
- * the name are readable. */
+/*
+ * The first half of tk_sym_name(): copies the name, ready for JSON, and gets
+ * the place in the table on its way to the cache.
+ */
+
+int
+tk_sym_name_begin(tk_symcache_build_t *b, tk_sym_name_t *name,
+    const uint8_t *p, size_t len)
+{
+    int              plain;
+    size_t           size;
+    tk_sym_names_t  *n;
+
+    n = &b->names;
+
+    plain = tk_sym_plain(p, len);
+    size = plain ? len : tk_json_escape(NULL, p, len);
+
+    name->text.n = 0;
+
+    if (tk_sym_vec_room(b, &name->text, size + TK_SYM_PAD, 1) != 0) {
+        return -1;
+    }
+
+    if (plain) {
+        memcpy(name->text.data, p, len);
+
+    } else {
+        (void) tk_json_escape(name->text.data, p, len);
+    }
+
+    memset((uint8_t *) name->text.data + size, 0, TK_SYM_PAD);
+    name->text.n = size;
+
+    tk_sym_name_hash(name);
+
+    if (n->slots) {
+        __builtin_prefetch(&n->slots[name->hash & n->mask]);
+    }
+
+    return 0;
+}
+
+
+/* The second half. */
+
+int
+tk_sym_name_end(tk_symcache_build_t *b, tk_sym_name_t *name, uint32_t *handle)
+{
+    uint64_t             i;
+    tk_sym_names_t      *n;
+    tk_sym_name_slot_t  *slot;
+
+    n = &b->names;
+
+    if (n->n >= n->mask / 4 * 3 && tk_sym_names_grow(b) != 0) {
+        return -1;
+    }
+
+    for (i = name->hash & n->mask; /* void */ ; i = (i + 1) & n->mask) {
+        slot = &n->slots[i];
+
+        if (slot->hash == name->hash && slot->check == name->check) {
+            *handle = slot->handle;
+            return 0;
+        }
+
+        if (slot->hash == 0) {
+            break;
+        }
+    }
+
+    if (tk_sym_name_add(b, name, handle) != 0) {
+        return -1;
+    }
+
+    slot->hash = name->hash;
+    slot->check = name->check;
+    slot->handle = *handle;
+    n->n++;
+
+    if (n->max < name->text.n) {
+        n->max = (uint32_t) name->text.n;
+    }
+
+    return 0;
+}
+
+
+/* The handle of a name, the same for the same name. */
 
 int
 tk_sym_name(tk_symcache_build_t *b, const uint8_t *p, size_t len,
     uint32_t *handle)
 {
-    size_t           size;
-    uint32_t         i, tag;
-    tk_sym_names_t  *n;
-
-    n = &b->names;
-
-    if (!tk_sym_plain(p, len)) {
-        size = tk_json_escape(NULL, p, len);
-        b->scratch.n = 0;
-
-        if (tk_sym_vec_room(b, &b->scratch, size + TK_SYM_PAD, 1) != 0) {
-            return -1;
-        }
-
-        (void) tk_json_escape(b->scratch.data, p, len);
-
-        p = b->scratch.data;
-        len = size;
-        memset((uint8_t *) b->scratch.data + len, 0, TK_SYM_PAD);
-    }
-
-    if (n->n >= n->mask / 2 && tk_sym_names_grow(b) != 0) {
-        return -1;
-    }
-
-    tag = (uint32_t) tk_sym_name_hash(p, len) | 0x80000000;
-
-    for (i = tag & n->mask; n->slots[i]; i = (i + 1) & n->mask) {
-
-        if (n->slots[i] >> 32 == tag
-            && tk_sym_name_is(n, (uint32_t) n->slots[i], p, len))
-        {
-            *handle = (uint32_t) n->slots[i];
-            return 0;
-        }
-    }
-
-    if (tk_sym_name_add(b, p, len, handle) != 0) {
-        return -1;
-    }
-
-    n->slots[i] = (uint64_t) tag << 32 | *handle;
-    n->n++;
-
-    if (n->max < len) {
-        n->max = (uint32_t) len;
-    }
-
-    return 0;
+    return tk_sym_name_begin(b, &b->name, p, len) != 0
+           || tk_sym_name_end(b, &b->name, handle) != 0 ? -1 : 0;
 }
 
 
@@ -115,69 +155,81 @@ tk_sym_plain(const uint8_t *p, size_t len)
 }
 
 
-static uint64_t
-tk_sym_name_hash(const uint8_t *p, size_t len)
+/*
+ * 96 bits of it: names with the same are the same.  A collision, by chance
+ * one in 10^17 files, or made, which is possible, gives a function of that
+ * file the name of another one.
+ */
+
+static void
+tk_sym_name_hash(tk_sym_name_t *name)
 {
-    uint64_t           a, b;
+    size_t             len;
+    uint64_t           a, c;
+    const uint8_t     *p;
     unsigned __int128  m;
 
-    static const uint64_t  k[2] = { 0x9e3779b97f4a7c15, 0xe7037ed1a0b428db };
+    static const uint64_t  k[4] = {
+        0x9e3779b97f4a7c15, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3,
+        0x589965cc75374cc3
+    };
+
+    p = name->text.data;
+    len = name->text.n;
 
     a = len ^ k[0];
-    b = k[1];
+    c = k[1];
 
-    for ( /* void */ ; len > 16; len -= 16, p += 16) {
-        m = (unsigned __int128) (tk_sym_load(p) ^ a)
-            * (tk_sym_load(p + 8) ^ b);
-        a = (uint64_t) m ^ (uint64_t) (m >> 64);
+    /* zeros behind the name */
+
+    for ( /* void */ ; /* void */ ; p += 16, len -= 16) {
+        m = (unsigned __int128) (tk_sym_load(p) ^ a ^ k[2])
+            * (tk_sym_load(p + 8) ^ c ^ k[3]);
+        a = (a ^ (uint64_t) m) * k[1];
+        c = c + (uint64_t) (m >> 64);
+
+        if (len <= 16) {
+            break;
+        }
     }
 
-    /* bytes behind the name do not count */
+    m = (unsigned __int128) (a ^ k[0]) * (c ^ k[3]);
+    a ^= (uint64_t) m;
+    c += (uint64_t) (m >> 64);
+    m = (unsigned __int128) (a ^ k[2]) * (c ^ k[1]);
 
-    if (len > 8) {
-        b ^= tk_sym_load(p + 8) << (128 - 8 * len);
-        len = 8;
-    }
-
-    if (len) {
-        a ^= tk_sym_load(p) << (64 - 8 * len);
-    }
-
-    m = (unsigned __int128) a * (b | 1);
-    a = (uint64_t) m ^ (uint64_t) (m >> 64);
-    m = (unsigned __int128) (a ^ k[0]) * k[1];
-
-    return (uint64_t) m ^ (uint64_t) (m >> 64);
+    name->hash = ((uint64_t) m ^ (uint64_t) (m >> 64) ^ c) | 1;
+    name->check = (uint32_t) (m >> 96) ^ (uint32_t) a;
 }
 
 
 static int
 tk_sym_names_grow(tk_symcache_build_t *b)
 {
-    size_t           i, old, new, k;
-    uint64_t        *slots;
-    tk_sym_names_t  *n;
+    size_t               i, old, new, k;
+    tk_sym_names_t      *n;
+    tk_sym_name_slot_t  *slots;
 
     n = &b->names;
     old = n->mask ? (size_t) n->mask + 1 : 0;
-    new = old ? 2 * old : TK_SYM_NAMES_FIRST;
+    new = old ? 4 * old : TK_SYM_NAMES_FIRST;
 
     if (new >= (size_t) 1 << 31) {
         return tk_sym_fail(b, TK_SYM_ELIMIT, "too many names");
     }
 
-    slots = tk_sym_alloc(b, NULL, 0, new * sizeof(uint64_t));
+    slots = tk_sym_alloc(b, NULL, 0, new * sizeof(*slots));
     if (slots == NULL) {
         return -1;
     }
 
-    memset(slots, 0, new * sizeof(uint64_t));
+    memset(slots, 0, new * sizeof(*slots));
 
     for (i = 0; i < old; i++) {
-        if (n->slots[i]) {
-            k = (n->slots[i] >> 32) & (new - 1);
+        if (n->slots[i].hash) {
+            k = n->slots[i].hash & (new - 1);
 
-            while (slots[k]) {
+            while (slots[k].hash) {
                 k = (k + 1) & (new - 1);
             }
 
@@ -185,7 +237,7 @@ tk_sym_names_grow(tk_symcache_build_t *b)
         }
     }
 
-    tk_sym_release(b, n->slots, old * sizeof(uint64_t));
+    tk_sym_release(b, n->slots, old * sizeof(*slots));
 
     n->slots = slots;
     n->mask = (uint32_t) new - 1;
@@ -195,15 +247,15 @@ tk_sym_names_grow(tk_symcache_build_t *b)
 
 
 static int
-tk_sym_name_add(tk_symcache_build_t *b, const uint8_t *p, size_t len,
+tk_sym_name_add(tk_symcache_build_t *b, const tk_sym_name_t *name,
     uint32_t *handle)
 {
-    size_t           n, size;
-    uint8_t         *dst;
-    tk_sym_vec_t    *v;
+    size_t         n, size;
+    uint8_t       *dst;
+    tk_sym_vec_t  *v;
 
     v = &b->names.data;
-    size = len + 16;
+    size = name->text.n + 2 * TK_SYM_PAD;
 
     if (v->n + size > TK_SYM_NAMES_MAX) {
         return tk_sym_fail(b, TK_SYM_ELIMIT, "names too long");
@@ -216,13 +268,12 @@ tk_sym_name_add(tk_symcache_build_t *b, const uint8_t *p, size_t len,
     *handle = (uint32_t) (v->n / 4);
     dst = (uint8_t *) v->data + v->n;
 
-    for (n = len; n >= 0x80; n >>= 7) {
+    for (n = name->text.n; n >= 0x80; n >>= 7) {
         *dst++ = (uint8_t) (n | 0x80);
     }
 
     *dst++ = (uint8_t) n;
-    memcpy(dst, p, len);
-    dst += len;
+    dst = tk_sym_pack(b->names.pack, dst, name->text.data, name->text.n);
 
     v->n = (size_t) (dst - (uint8_t *) v->data);
 
@@ -232,27 +283,6 @@ tk_sym_name_add(tk_symcache_build_t *b, const uint8_t *p, size_t len,
     }
 
     return 0;
-}
-
-
-static int
-tk_sym_name_is(const tk_sym_names_t *n, uint32_t handle, const uint8_t *p,
-    size_t len)
-{
-    int             shift;
-    size_t          size;
-    const uint8_t  *src;
-
-    src = (const uint8_t *) n->data.data + (size_t) handle * 4;
-    shift = 0;
-    size = 0;
-
-    do {
-        size |= (size_t) (*src & 0x7f) << shift;
-        shift += 7;
-    } while (*src++ & 0x80);
-
-    return size == len && memcmp(src, p, len) == 0;
 }
 
 

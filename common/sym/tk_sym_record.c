@@ -658,10 +658,14 @@ tk_sym_func(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     f->nrows = 0;
     f->calls.n = 0;
     f->ranges.n = 0;
-    f->name = b->unknown;
+    f->unnamed = (p == last);
 
-    return f->drop || p == last
-           ? 0 : tk_sym_name(b, p, (size_t) (last - p), &f->name);
+    if (b->nwaiting && tk_sym_origins(b) != 0) {
+        return -1;
+    }
+
+    return f->drop || f->unnamed
+           ? 0 : tk_sym_name_begin(b, &f->name, p, (size_t) (last - p));
 }
 
 
@@ -726,8 +730,8 @@ tk_sym_public(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 static int
 tk_sym_origin(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 {
-    uint32_t  handle;
-    uint64_t  n;
+    uint64_t          n;
+    tk_sym_origin_t  *origin;
 
     p += sizeof("INLINE_ORIGIN") - 1;
 
@@ -739,8 +743,39 @@ tk_sym_origin(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 
     b->stat.origins++;
 
-    return tk_sym_name(b, p, (size_t) (last - p), &handle) != 0
-           || tk_sym_map_set(b, &b->origins, n, handle + 1) != 0 ? -1 : 0;
+    if (b->nwaiting == TK_SYM_WAITING && tk_sym_origins(b) != 0) {
+        return -1;
+    }
+
+    origin = &b->waiting[b->nwaiting++];
+    origin->number = n;
+
+    return tk_sym_name_begin(b, &origin->name, p, (size_t) (last - p));
+}
+
+
+/* What names wait for has come from memory, most likely. */
+
+int
+tk_sym_origins(tk_symcache_build_t *b)
+{
+    uint32_t          i, handle;
+    tk_sym_origin_t  *origin;
+
+    for (i = 0; i < b->nwaiting; i++) {
+        origin = &b->waiting[i];
+
+        if (tk_sym_name_end(b, &origin->name, &handle) != 0
+            || tk_sym_map_set(b, &b->origins, origin->number, handle + 1)
+               != 0)
+        {
+            return -1;
+        }
+    }
+
+    b->nwaiting = 0;
+
+    return 0;
 }
 
 
@@ -759,7 +794,9 @@ tk_sym_inline(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     n = f->ranges.n;
     p += sizeof("INLINE ") - 1;
 
-    if (tk_sym_vec_room(b, &f->calls, 1, sizeof(*call)) != 0) {
+    if ((b->nwaiting && tk_sym_origins(b) != 0)
+        || tk_sym_vec_room(b, &f->calls, 1, sizeof(*call)) != 0)
+    {
         return -1;
     }
 

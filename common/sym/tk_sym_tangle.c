@@ -48,14 +48,14 @@ typedef struct {
 } tk_sym_node_t;
 
 
-/* a place in a call, and what that was called from */
+/* a place in a call, and the one that it was called from */
 
 typedef struct {
     uint32_t         node;
     uint32_t         file;
     uint32_t         line;
     uint32_t         into;
-} tk_sym_place_t;
+} tk_sym_spot_t;
 
 
 typedef struct {
@@ -400,7 +400,7 @@ tk_sym_tangle_walk(tk_symcache_build_t *b, tk_sym_tangle_t *t, uint32_t n)
     uint64_t         at;
     tk_sym_node_t   *node, *outer;
     tk_sym_piece_t  *piece, *inner;
-    tk_sym_place_t  *place;
+    tk_sym_spot_t  *place;
 
     node = tk_sym_at(tk_sym_node_t, &t->nodes, n);
     node->sites = (uint32_t) t->sites.n;
@@ -446,7 +446,7 @@ tk_sym_tangle_walk(tk_symcache_build_t *b, tk_sym_tangle_t *t, uint32_t n)
             return -1;
         }
 
-        place = tk_sym_at(tk_sym_place_t, &t->places, t->places.n);
+        place = tk_sym_at(tk_sym_spot_t, &t->places, t->places.n);
         place->node = n;
         place->file = piece->file;
         place->line = piece->line;
@@ -645,7 +645,7 @@ tk_sym_tangle_entry(tk_symcache_build_t *b, tk_sym_tangle_t *t,
 {
     uint32_t         depth, keep, i;
     tk_sym_frame_t  *frame, new;
-    tk_sym_place_t  *places, *place, *outer;
+    tk_sym_spot_t  *places, *place, *outer;
 
     if (in->kind != TK_SYM_SET) {
         return tk_sym_code_entry(b, in->start, in->kind, 0, 0, NULL, 0, 0);

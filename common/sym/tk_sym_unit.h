@@ -22,16 +22,21 @@
 #define TK_SYM_DEPTH  256               /* of inlined calls */
 
 
-/* what is known at a depth: the file and line there, and the call that led to
- * it */
+/* a call: where from, and the place in the callee */
 
 typedef struct {
     uint32_t         origin;
     uint32_t         file;
     uint32_t         line;
-    uint32_t         call_file;
-    uint32_t         call_line;
+    uint32_t         from;              /* the caller's place */
+    uint32_t         place;
 } tk_sym_slot_t;
+
+
+typedef struct {
+    uint32_t         file;
+    uint32_t         line;
+} tk_sym_place_t;
 
 
 typedef enum {
@@ -54,9 +59,12 @@ typedef struct {
     uint32_t         name;
     uint32_t         entry;             /* address of the function */
 
+    uint32_t         at;                /* the place */
+    uint32_t         places;
     uint32_t         depth;
     uint32_t         live;              /* depths whose slots are valid */
-    tk_sym_slot_t    slot[TK_SYM_DEPTH + 1];
+    tk_sym_place_t   place[TK_UNIT_PLACES];
+    tk_sym_slot_t    slot[TK_SYM_DEPTH];
 } tk_sym_unit_reader_t;
 
 
@@ -138,10 +146,11 @@ tk_sym_unit_open(tk_sym_unit_reader_t *r, const uint8_t *code, size_t size,
     r->start = start;
     r->next = start;
     r->kind = TK_SYM_BARE;
+    r->at = 0;
+    r->places = 1;
     r->depth = 0;
     r->live = 0;
-    r->slot[0].file = 0;
-    r->slot[0].line = 0;
+    memset(r->place, 0, sizeof(r->place));
 
     return 0;
 }
@@ -150,25 +159,23 @@ tk_sym_unit_open(tk_sym_unit_reader_t *r, const uint8_t *code, size_t size,
 /* Into a call whose handle has n bytes. */
 
 static inline void
-tk_sym_unit_call(tk_sym_unit_reader_t *r, unsigned n, unsigned file)
+tk_sym_unit_call(tk_sym_unit_reader_t *r, unsigned n)
 {
-    tk_sym_slot_t  *slot;
+    tk_sym_slot_t   *slot;
+    tk_sym_place_t  *place;
 
     slot = &r->slot[r->depth++];
+    place = &r->place[r->at];
 
-    slot[1].origin = tk_sym_load32(r->p) & (0xffffffff >> (32 - 8 * n));
+    slot->origin = tk_sym_load32(r->p) & (0xffffffff >> (32 - 8 * n));
     r->p += n;
 
-    slot->line += tk_sym_signed(&r->p);
+    place->line += tk_sym_signed(&r->p);
 
-    if (file) {
-        slot->file = tk_sym_varint(&r->p);
-    }
-
-    slot[1].call_file = slot->file;
-    slot[1].call_line = slot->line;
-    slot[1].file = slot->file;
-    slot[1].line = slot->line;
+    slot->file = place->file;
+    slot->line = place->line;
+    slot->from = r->at;
+    slot->place = r->at;
 
     r->live = r->depth;
 }
@@ -190,11 +197,23 @@ tk_sym_unit_next(tk_sym_unit_reader_t *r)
         op = *r->p++;
 
         if (op >= TK_OP_ENTRY) {
-            op = (uint8_t) (op - TK_OP_ENTRY);
-            r->next += 1 + op / TK_ENTRY_LINES;
-            r->slot[r->depth].line += (uint32_t) (op % TK_ENTRY_LINES
-                                                  + TK_ENTRY_LINE_MIN);
+            n = (uint32_t) op - TK_OP_ENTRY;
+            r->next += 1 + n / TK_ENTRY_LINES;
+            r->place[r->at].line += n % TK_ENTRY_LINES
+                                    + (uint32_t) TK_ENTRY_LINE_MIN;
             return 1;
+        }
+
+        if (op >= TK_OP_LONG) {
+            r->next += op == TK_OP_LONG ? tk_sym_varint(&r->p)
+                                        : op - (uint32_t) TK_OP_LONG;
+            r->place[r->at].line += tk_sym_signed(&r->p);
+            return 1;
+        }
+
+        if (op >= TK_OP_PLACE) {
+            r->at = op - (uint32_t) TK_OP_PLACE;
+            continue;
         }
 
         switch (op) {
@@ -211,7 +230,9 @@ tk_sym_unit_next(tk_sym_unit_reader_t *r)
             break;
 
         case TK_OP_FILE:
-            r->slot[r->depth].file = tk_sym_varint(&r->p);
+            r->at = r->places++ % TK_UNIT_PLACES;
+            r->place[r->at].file = tk_sym_varint(&r->p);
+            r->place[r->at].line = 0;
             break;
 
         case TK_OP_POP:
@@ -225,7 +246,9 @@ tk_sym_unit_next(tk_sym_unit_reader_t *r)
                 return -1;
             }
 
+            r->slot[r->depth - 1].place = r->at;
             r->depth -= n;
+            r->at = r->slot[r->depth].from;
             break;
 
         case TK_OP_AGAIN:
@@ -234,26 +257,17 @@ tk_sym_unit_next(tk_sym_unit_reader_t *r)
             }
 
             slot = &r->slot[r->depth++];
-            slot->file = slot[1].call_file;
-            slot->line = slot[1].call_line;
+            r->at = slot->place;
             break;
 
         case TK_OP_CALL3:
         case TK_OP_CALL4:
-        case TK_OP_CALL3_FILE:
-        case TK_OP_CALL4_FILE:
             if (r->depth == TK_SYM_DEPTH) {
                 return -1;
             }
 
-            n = op - TK_OP_CALL3;
-            tk_sym_unit_call(r, 3 + n % 2, n / 2);
+            tk_sym_unit_call(r, 3 + op - (unsigned) TK_OP_CALL3);
             break;
-
-        case TK_OP_LONG:
-            r->next += tk_sym_varint(&r->p);
-            r->slot[r->depth].line += tk_sym_signed(&r->p);
-            return 1;
 
         default:
             return -1;

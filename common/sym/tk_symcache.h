@@ -90,7 +90,7 @@ typedef struct {
 
     const uint8_t   *names;
     uint32_t         names_size;
-    const uint8_t   *words;
+    const uint8_t   *words;             /* what NAMES is packed with */
     uint32_t         nwords;
 } tk_symcache_t;
 

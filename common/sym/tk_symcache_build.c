@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tk_sym.h"
+#include "tk_sym_pack.h"
 
 
 static tk_sym_rc_t tk_symcache_build_end(tk_symcache_build_t *b);
@@ -26,7 +27,7 @@ tk_symcache_build_create(const tk_symcache_build_conf_t *conf)
     }
 
     b->conf = *conf;
-    b->memory = sizeof(tk_symcache_build_t);
+    b->memory = sizeof(tk_symcache_build_t) + tk_sym_pack_memory();
     b->stat.memory = b->memory;
 
     /* no id is as long */
@@ -46,9 +47,11 @@ tk_symcache_build_create(const tk_symcache_build_conf_t *conf)
 
     tk_sym_hash_init(&b->code_hash);
 
-    if (tk_sym_name(b, (const uint8_t *) "", 0, &b->no_name) != 0
-        || tk_sym_name(b, (const uint8_t *) "<unknown>\0\0\0\0\0\0", 9,
-                       &b->unknown)
+    b->names.pack = tk_sym_pack_create();
+
+    if (b->names.pack == NULL
+        || tk_sym_name(b, (const uint8_t *) "", 0, &b->no_name) != 0
+        || tk_sym_name(b, (const uint8_t *) "<unknown>", 9, &b->unknown)
            != 0)
     {
         tk_symcache_build_destroy(b);
@@ -112,7 +115,9 @@ tk_symcache_build_end(tk_symcache_build_t *b)
         return TK_SYM_ERROR;
     }
 
-    if (b->state == TK_SYM_BODY && tk_sym_func_end(b) != 0) {
+    if (tk_sym_origins(b) != 0
+        || (b->state == TK_SYM_BODY && tk_sym_func_end(b) != 0))
+    {
         return TK_SYM_ERROR;
     }
 
@@ -145,11 +150,17 @@ tk_symcache_build_error(const tk_symcache_build_t *b)
 void
 tk_symcache_build_destroy(tk_symcache_build_t *b)
 {
+    unsigned  i;
+
     if (b == NULL) {
         return;
     }
 
     tk_sym_tangle_free(b);
+
+    for (i = 0; i < TK_SYM_WAITING; i++) {
+        free(b->waiting[i].name.text.data);
+    }
 
     free(b->carry.data);
     free(b->files.direct);
@@ -163,6 +174,9 @@ tk_symcache_build_destroy(tk_symcache_build_t *b)
     free(b->scratch.data);
     free(b->names.data.data);
     free(b->names.slots);
+    free(b->names.pack);
+    free(b->name.text.data);
+    free(b->func.name.text.data);
     free(b->func.rows);
     free(b->func.calls.data);
     free(b->func.ranges.data);

@@ -66,7 +66,7 @@ typedef struct {
 
     uint32_t             units;
     uint32_t             files;
-    uint32_t             words;
+    uint32_t             reserved;
     uint32_t             name_max;
 
     tk_symcache_text_t   module;
@@ -113,13 +113,13 @@ typedef struct {
 #define TK_UNIT_SIZE           16384    /* bytes at most */
 
 
-/* instructions; those from TK_OP_ENTRY on end an entry */
+/* instructions; those from TK_OP_LONG on end an entry */
 
 enum {
     TK_OP_END = 0,
     TK_OP_NONE,                     /* the entry has no symbol */
     TK_OP_BARE,                     /* the entry has no file and line */
-    TK_OP_FILE,                     /* file */
+    TK_OP_FILE,                     /* file, into the next place */
     TK_OP_POP,                      /* out of one call */
     TK_OP_POP2,
     TK_OP_POP3,
@@ -127,18 +127,22 @@ enum {
     TK_OP_AGAIN,                    /* into the call that was there before */
     TK_OP_CALL3,                    /* handle of 3 bytes, line */
     TK_OP_CALL4,                    /* handle of 4 bytes, line */
-    TK_OP_CALL3_FILE,               /* handle of 3 bytes, line, file */
-    TK_OP_CALL4_FILE,               /* handle of 4 bytes, line, file */
-    TK_OP_LONG = 0x1f,              /* size, line */
-    TK_OP_ENTRY = 0x20              /* size and line in one byte */
+    TK_OP_PLACE = 0x10,             /* to one of 16 places */
+    TK_OP_LONG = 0x20,              /* size, line */
+    TK_OP_LINE,                     /* line; sizes 1 .. 23 */
+    TK_OP_ENTRY = 0x38              /* size and line in one byte */
 };
 
 
-/* sizes 1 .. 28, lines -1 .. 6 */
+#define TK_UNIT_PLACES         16       /* files, each with its last line */
+
+#define TK_LINE_SIZES          23
+
+/* sizes 1 .. 25, lines -1 .. 6 */
 
 #define TK_ENTRY_LINES         8
 #define TK_ENTRY_LINE_MIN      (-1)
-#define TK_ENTRY_SIZES         28
+#define TK_ENTRY_SIZES         25
 
 
 #endif /* _TK_SYMCACHE_FORMAT_H_INCLUDED_ */

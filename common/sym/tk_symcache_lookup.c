@@ -6,13 +6,15 @@
  */
 
 
-#include <string.h>
-
 #include "tk_sym_index.h"
+#include "tk_sym_pack.h"
 #include "tk_sym_unit.h"
 #include "tk_symcache.h"
 
 
+static inline void tk_symcache_frame(const tk_symcache_t *sc,
+    const tk_sym_unit_reader_t *r, tk_symcache_frame_t *frame,
+    uint32_t function, uint32_t file, uint32_t line);
 static size_t tk_symcache_frames(const tk_symcache_t *sc,
     const tk_sym_unit_reader_t *r, tk_symcache_frame_t *frames,
     size_t nframes);
@@ -103,52 +105,59 @@ tk_symcache_frames(const tk_symcache_t *sc, const tk_sym_unit_reader_t *r,
     tk_symcache_frame_t *frames, size_t nframes)
 {
     size_t                i, n;
-    uint32_t              file;
-    const uint32_t       *text;
     const tk_sym_slot_t  *slot;
 
     if (r->kind == TK_SYM_GAP || nframes == 0) {
         return 0;
     }
 
-    i = r->kind == TK_SYM_BARE ? 0 : r->depth;
-
-    if (i >= nframes) {
-        i = nframes - 1;
+    if (r->kind == TK_SYM_BARE) {
+        tk_symcache_frame(sc, r, frames, r->name, 0, 0);
+        return 1;
     }
 
-    n = i + 1;
+    i = r->depth;
 
-    for ( ;; ) {
+    if (i < nframes) {
+        tk_symcache_frame(sc, r, frames++, i ? r->slot[i - 1].origin : r->name,
+                          r->place[r->at].file, r->place[r->at].line);
+        n = i + 1;
+
+    } else {
+        i = nframes;
+        n = nframes;
+    }
+
+    while (i--) {
         slot = &r->slot[i];
+        tk_symcache_frame(sc, r, frames++, i ? slot[-1].origin : r->name,
+                          slot->file, slot->line);
+    }
 
-        frames->function = i ? slot->origin : r->name;
-        frames->entry = r->entry;
-        frames->line = 0;
-        frames->file.len = 0;
-        frames->file.data = NULL;
+    return n;
+}
 
-        if (r->kind == TK_SYM_SET) {
-            frames->line = slot->line;
-            file = slot->file - 1;
 
-            if (file < sc->nfiles) {
-                text = &sc->files[2 * (size_t) file];
+static inline void
+tk_symcache_frame(const tk_symcache_t *sc, const tk_sym_unit_reader_t *r,
+    tk_symcache_frame_t *frame, uint32_t function, uint32_t file,
+    uint32_t line)
+{
+    const uint32_t  *text;
 
-                if (text[0] <= sc->text_size
-                    && text[1] <= sc->text_size - text[0])
-                {
-                    frames->file.data = sc->text + text[0];
-                    frames->file.len = text[1];
-                }
-            }
+    frame->function = function;
+    frame->entry = r->entry;
+    frame->line = line;
+    frame->file.len = 0;
+    frame->file.data = NULL;
+
+    if (file - 1 < sc->nfiles) {
+        text = &sc->files[2 * ((size_t) file - 1)];
+
+        if (text[0] <= sc->text_size && text[1] <= sc->text_size - text[0]) {
+            frame->file.data = sc->text + text[0];
+            frame->file.len = text[1];
         }
-
-        if (i-- == 0) {
-            return n;
-        }
-
-        frames++;
     }
 }
 
@@ -172,12 +181,11 @@ tk_symcache_function(const tk_symcache_t *sc, uint32_t function,
 
     len = tk_sym_varint(&p);
 
-    if (len > sc->name_max || p > last || len > (size_t) (last - p)) {
+    if (len > sc->name_max
+        || (len <= size
+            && tk_sym_unpack(dst, len, p, last, sc->words, sc->nwords) != 0))
+    {
         return 0;
-    }
-
-    if (len <= size && len) {
-        memcpy(dst, p, len);
     }
 
     return len;

@@ -82,7 +82,7 @@ tk_symcache_open(tk_symcache_t *sc, const void *map, size_t size,
     sc->names = p + h->section[TK_SYMCACHE_NAMES].offset;
     sc->names_size = (uint32_t) h->section[TK_SYMCACHE_NAMES].size;
     sc->words = p + h->section[TK_SYMCACHE_WORDS].offset;
-    sc->nwords = h->words;
+    sc->nwords = (uint32_t) h->section[TK_SYMCACHE_WORDS].size;
 
     if (h->section[TK_SYMCACHE_FILES].size
         != (uint64_t) h->files * sizeof(tk_symcache_text_t)

@@ -116,9 +116,13 @@ tk_symcache_verify_unit(const tk_symcache_t *sc, tk_sym_unit_reader_t *r)
             return -1;
         }
 
-        for (i = 0; i <= r->depth; i++) {
+        if (r->place[r->at].file > sc->nfiles) {
+            return -1;
+        }
+
+        for (i = 0; i < r->depth; i++) {
             if (r->slot[i].file > sc->nfiles
-                || (i && tk_symcache_verify_name(sc, r->slot[i].origin) != 0))
+                || tk_symcache_verify_name(sc, r->slot[i].origin) != 0)
             {
                 return -1;
             }

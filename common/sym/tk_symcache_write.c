@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tk_sym.h"
+#include "tk_sym_pack.h"
 #include "tk_symcache.h"
 
 
@@ -55,8 +56,9 @@ tk_sym_write(tk_symcache_build_t *b, const void *data, size_t size,
 int
 tk_symcache_write(tk_symcache_build_t *b)
 {
-    size_t                  n;
+    size_t                  n, nwords;
     uint8_t                 page[TK_SYMCACHE_PAGE], *p;
+    const uint8_t          *words;
     tk_symcache_header_t   *h;
     tk_symcache_section_t  *code;
 
@@ -72,6 +74,7 @@ tk_symcache_write(tk_symcache_build_t *b)
     code->size = b->code.written;
     code->checksum = tk_sym_hash_final(&b->code_hash);
 
+    words = tk_sym_pack_words(b->names.pack, &nwords);
     n = b->names.data.n;
 
     if (tk_sym_vec_room(b, &b->names.data, TK_SYMCACHE_SLACK, 1) != 0) {
@@ -91,7 +94,9 @@ tk_symcache_write(tk_symcache_build_t *b)
         || tk_symcache_section(b, h, TK_SYMCACHE_NAMES, p,
                                n + TK_SYMCACHE_SLACK)
            != 0
-        || tk_symcache_section(b, h, TK_SYMCACHE_WORDS, NULL, 0) != 0)
+        || tk_symcache_section(b, h, TK_SYMCACHE_WORDS, words,
+                               nwords)
+           != 0)
     {
         return -1;
     }

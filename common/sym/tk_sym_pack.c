@@ -1,0 +1,295 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#include <stdlib.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "tk_sym_line.h"
+#include "tk_sym_pack.h"
+
+
+/*
+ * Texts that come again are found where words start: their hash gives the
+ * place in the dictionary, or in the last names, from where a text that is
+ * seen for the second time goes to the dictionary.
+ */
+
+#define TK_SYM_PACK_HASH    15          /* bits */
+#define TK_SYM_PACK_SEEN    14
+#define TK_SYM_PACK_RECENT  (1 << 18)
+#define TK_SYM_PACK_FIRST   65536
+
+/* beyond the first, a byte for so many of names: the dictionary is to be of
+ * all parts of a file */
+
+#define TK_SYM_PACK_RATE    16
+
+#define TK_SYM_PACK_NAME    4096        /* longer ones teach nothing */
+
+
+struct tk_sym_pack_s {
+    uint64_t   total;                   /* bytes of names */
+    uint32_t   nwords;
+    uint32_t   nrecent;
+    uint32_t   hash[1 << TK_SYM_PACK_HASH];  /* tag and place */
+    uint32_t   seen[1 << TK_SYM_PACK_SEEN];
+    uint8_t    words[TK_SYM_PACK_WORDS + 64];
+    uint8_t    recent[TK_SYM_PACK_RECENT + TK_SYM_PACK_NAME + 64];
+};
+
+
+#define TK_SYM_PACK_TAG(hash)   ((uint32_t) ((hash) >> 19) & 0x1fff)
+#define TK_SYM_PACK_PLACE       0x7ffff
+
+
+static size_t tk_sym_pack_learn(tk_sym_pack_t *k, uint64_t hash,
+    const uint8_t *p, size_t max, uint32_t recent, uint32_t *place);
+static void tk_sym_pack_word(tk_sym_pack_t *k, const uint8_t *p, size_t len);
+
+
+tk_sym_pack_t *
+tk_sym_pack_create(void)
+{
+    return calloc(1, sizeof(tk_sym_pack_t));
+}
+
+
+size_t
+tk_sym_pack_memory(void)
+{
+    return sizeof(tk_sym_pack_t);
+}
+
+
+const uint8_t *
+tk_sym_pack_words(const tk_sym_pack_t *k, size_t *len)
+{
+    *len = k->nwords;
+
+    return k->words;
+}
+
+
+static inline uint64_t
+tk_sym_pack_hash(const uint8_t *p)
+{
+    return ((tk_sym_load(p) * 0x9e3779b97f4a7c15)
+            ^ tk_sym_load(p + TK_SYM_PACK_MIN - 8)) * 0xd6e8feb86659fd93;
+}
+
+
+static inline size_t
+tk_sym_pack_common(const uint8_t *a, const uint8_t *b, size_t max)
+{
+    size_t    n;
+    uint64_t  v;
+
+    for (n = 0; n < max; n += 8) {
+        v = tk_sym_load(a + n) ^ tk_sym_load(b + n);
+
+        if (v) {
+            n += (size_t) __builtin_ctzll(v) / 8;
+            break;
+        }
+    }
+
+    return n < max ? n : max;
+}
+
+
+/* of 64 bytes, those behind one of "(<:, " that are none of these */
+
+static inline uint64_t
+tk_sym_pack_starts(const uint8_t *p, uint64_t *before)
+{
+    uint64_t  ends, starts;
+    unsigned  i;
+
+    ends = 0;
+
+#ifdef __SSE2__
+
+    __m128i  v, e;
+
+    for (i = 0; i < 64; i += 16) {
+        v = _mm_loadu_si128((const __m128i *) (const void *) (p + i));
+
+        e = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('(')),
+                         _mm_cmpeq_epi8(v, _mm_set1_epi8('<')));
+        e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(' ')));
+        e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(',')));
+        e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(':')));
+
+        ends |= (uint64_t) (uint32_t) _mm_movemask_epi8(e) << i;
+    }
+
+#else
+
+    for (i = 0; i < 64; i++) {
+        ends |= (uint64_t) (p[i] == '(' || p[i] == '<' || p[i] == ' '
+                            || p[i] == ',' || p[i] == ':') << i;
+    }
+
+#endif
+
+    starts = (ends << 1 | *before) & ~ends;
+    *before = ends >> 63;
+
+    return starts;
+}
+
+
+uint8_t *
+tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
+{
+    size_t    base, pos, done, n, max;
+    uint32_t  entry, place, recent;
+    uint64_t  starts, before, hash;
+    unsigned  learn;
+
+    done = 0;
+    before = 1;
+    recent = k->nrecent;
+
+    learn = len <= TK_SYM_PACK_NAME
+            && k->nwords < TK_SYM_PACK_WORDS - TK_SYM_PACK_MAX
+            && (k->nwords < TK_SYM_PACK_FIRST
+                || (uint64_t) k->nwords * TK_SYM_PACK_RATE < k->total);
+
+    k->total += len;
+
+    if (learn) {
+        memcpy(k->recent + recent, p, len);
+        k->recent[recent + len] = '\0';
+        k->nrecent += (uint32_t) len + 1;
+
+        if (k->nrecent > TK_SYM_PACK_RECENT) {
+            k->nrecent = 0;
+        }
+    }
+
+    for (base = 0; base + TK_SYM_PACK_MIN <= len; base += 64) {
+        starts = tk_sym_pack_starts(p + base, &before);
+
+        while (starts) {
+            pos = base + (size_t) __builtin_ctzll(starts);
+            starts &= starts - 1;
+
+            if (pos < done) {
+                continue;
+            }
+
+            if (pos + TK_SYM_PACK_MIN > len) {
+                break;
+            }
+
+            max = len - pos < TK_SYM_PACK_MAX ? len - pos : TK_SYM_PACK_MAX;
+            hash = tk_sym_pack_hash(p + pos);
+            entry = k->hash[hash >> (64 - TK_SYM_PACK_HASH)];
+            place = entry & TK_SYM_PACK_PLACE;
+            n = 0;
+
+            if (entry >> 19 == TK_SYM_PACK_TAG(hash)) {
+                n = k->nwords - place < max ? k->nwords - place : max;
+                n = tk_sym_pack_common(k->words + place, p + pos, n);
+            }
+
+            if (n < TK_SYM_PACK_MIN && learn) {
+                n = tk_sym_pack_learn(k, hash, p + pos, max,
+                                      recent + (uint32_t) pos, &place);
+            }
+
+            if (n < TK_SYM_PACK_MIN) {
+                continue;
+            }
+
+            memcpy(dst, p + done, pos - done);
+            dst += pos - done;
+            done = pos + n;
+            n -= TK_SYM_PACK_MIN;
+
+            *dst++ = (uint8_t) (0x80 | (n < TK_SYM_PACK_LONG
+                                        ? n : TK_SYM_PACK_LONG) << 3
+                                | place >> 16);
+            *dst++ = (uint8_t) (place >> 8);
+            *dst++ = (uint8_t) place;
+
+            if (n >= TK_SYM_PACK_LONG) {
+                *dst++ = (uint8_t) (n - TK_SYM_PACK_LONG);
+            }
+        }
+    }
+
+    memcpy(dst, p + done, len - done);
+
+    return dst + len - done;
+}
+
+
+/* Was the text at p in one of the last names: then it becomes a word.
+ * Returns its length. */
+
+static size_t
+tk_sym_pack_learn(tk_sym_pack_t *k, uint64_t hash, const uint8_t *p,
+    size_t max, uint32_t recent, uint32_t *place)
+{
+    size_t     n;
+    uint32_t  *seen, entry;
+
+    seen = &k->seen[hash >> (64 - TK_SYM_PACK_SEEN)];
+    entry = *seen;
+    *seen = recent | TK_SYM_PACK_TAG(hash) << 19;
+
+    if (entry >> 19 != TK_SYM_PACK_TAG(hash)
+        || k->nwords + max > TK_SYM_PACK_WORDS)
+    {
+        return 0;
+    }
+
+    n = tk_sym_pack_common(k->recent + (entry & TK_SYM_PACK_PLACE), p, max);
+
+    if (n >= TK_SYM_PACK_MIN) {
+        *place = k->nwords;
+        tk_sym_pack_word(k, p, n);
+    }
+
+    return n;
+}
+
+
+static void
+tk_sym_pack_word(tk_sym_pack_t *k, const uint8_t *p, size_t len)
+{
+    size_t    base, pos;
+    uint64_t  starts, before, hash;
+
+    memcpy(k->words + k->nwords, p, len);
+    before = 1;
+
+    for (base = 0; base + TK_SYM_PACK_MIN <= len; base += 64) {
+        starts = tk_sym_pack_starts(p + base, &before);
+
+        while (starts) {
+            pos = base + (size_t) __builtin_ctzll(starts);
+            starts &= starts - 1;
+
+            if (pos + TK_SYM_PACK_MIN > len) {
+                break;
+            }
+
+            hash = tk_sym_pack_hash(p + pos);
+            k->hash[hash >> (64 - TK_SYM_PACK_HASH)]
+                = (uint32_t) (k->nwords + pos) | TK_SYM_PACK_TAG(hash) << 19;
+        }
+    }
+
+    k->nwords += (uint32_t) len;
+}
