@@ -107,10 +107,10 @@ static void write_stack(const class_t *c);
 
 
 static const class_t  classes[] = {
-    { "xul", 307000, 51000, 11900000, 1570000, 480000, 12000,
-      0.124, 0.37, 0.50, 0.15, 0.65, 0.14, 0.46, 9.0 },
+    { "xul", 307000, 51000, 12040000, 1640000, 480000, 12000,
+      0.116, 0.36, 0.44, 0.24, 0.65, 0.30, 0.47, 10.9 },
     { "xul-inl", 307000, 51000, 11500000, 5270000, 480000, 12000,
-      0.36, 0.42, 0.54, 0.00, 0.65, 0.06, 0.46, 8.6 },
+      0.36, 0.42, 0.68, 0.00, 0.66, 0.10, 0.487, 8.9 },
 };
 
 
@@ -276,7 +276,7 @@ write_code(const class_t *c)
 
         if (i == 0 || gen_chance(0.04)) {
             file = gen_below(nfiles);
-            base = 20 + gen_below(60);
+            base = 20 + gen_below(gen_below(9000));
         }
 
         if (nlines && gen_chance(c->like)) {
@@ -437,7 +437,7 @@ function_body(const class_t *c, uint32_t addr, uint32_t count, uint32_t file,
             }
 
             l->line = 100 + gen_hash(other) % 900 + gen_below(3);
-            l->file = other % nfiles;
+            l->file = gen_hash(other + 0x70000000) % nfiles;
         }
 
         /* the same line becomes the same code, often */
@@ -570,7 +570,7 @@ enter_inline(const class_t *c, uint32_t addr, uint32_t center)
 
     /* where its function is */
     f->file = gen_hash(r->origin) % nfiles;
-    f->line = 10 + gen_hash(r->origin + 0x10000000) % 1500 + gen_below(12);
+    f->line = 10 + gen_hash(r->origin + 0x10000000) % 5000 + gen_below(12);
 }
 
 
