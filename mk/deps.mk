@@ -4,7 +4,7 @@
 
 DEPS_BUILD =		gcc make libc6-dev nginx nginx-dev \
 			libcurl4-openssl-dev libexpat1-dev libssl-dev \
-			libpcre2-dev zlib1g-dev
+			libisal-dev libpcre2-dev zlib1g-dev
 DEPS_RUN =		curl
 # what suites preload into nginx, wherever it is
 DEPS_PRELOAD =		libfaketime

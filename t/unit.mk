@@ -9,9 +9,19 @@ FUZZ_RUNS ?=		20000
 FUZZ_SECONDS ?=		600
 GCOV ?=			gcov
 
+# ISAL=no: inflate with zlib, as where ISA-L is not installed
+ISAL :=			$(shell printf '%b' '\043include <isa-l/igzip_lib.h>\n' \
+				'int main(void) { return !isal_inflate; }\n' \
+				| $(CC) -x c -o /dev/null - -lisal 2>/dev/null \
+				&& echo yes || echo no)
+
 FLOOR0_CFLAGS =		-std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror \
-			-Wshadow -Wconversion -Icommon/wire -Icommon/sym
-FLOOR0_LIBS ?=		-lcrypto
+			-Wshadow -Wconversion -Icommon/wire -Icommon/sym \
+			$(INFLATE_CFLAGS_$(ISAL))
+FLOOR0_LIBS ?=		-lcrypto $(INFLATE_LIBS_$(ISAL)) -lz
+
+INFLATE_CFLAGS_yes =	-DTK_HAVE_ISAL=1
+INFLATE_LIBS_yes =	-lisal
 
 FLOOR0_SRCS :=		$(wildcard common/wire/*.c common/sym/*.c)
 FLOOR0_DEPS :=		$(wildcard common/wire/*.h common/sym/*.h \

@@ -37,16 +37,16 @@
 
 /* why: tk_inflate_code() */
 
-#define TK_INFLATE_BAD     1    /* not gzip, or a damaged one */
-#define TK_INFLATE_LIMIT   2    /* more output, members or header than allowed */
+#define TK_INFLATE_BAD        1   /* not gzip, or a damaged one */
+#define TK_INFLATE_LIMIT      2   /* too much output, header or many members */
+#define TK_INFLATE_NO_MEMORY  3   /* zlib only, at the first body */
 
 
 typedef struct tk_inflate_s  tk_inflate_t;
 
 
 /*
- * max_output: bytes over all members, 0: any number.  NULL: no memory, it is
- * all allocated here.
+ * max_output: bytes over all members, 0: any number.  NULL: no memory.
  */
 tk_inflate_t *tk_inflate_create(uint64_t max_output);
 
@@ -56,12 +56,13 @@ void tk_inflate_destroy(tk_inflate_t *z);
 void tk_inflate_reset(tk_inflate_t *z);
 
 /*
- * Takes in_used <= in_len bytes and gives out_len <= out_size ones; both are
- * set whatever is returned, and bytes given before an error are not to be
- * trusted, since no CRC32 has confirmed them.  It stops when the input is
- * used up (in_used == in_len) and nothing more can come of it, or when out is
- * full (out_len == out_size): then call it again, with in_len 0 if nothing is
- * left.  So after *out_len < out_size all input is used.
+ * Takes in_used <= in_len bytes and gives out_len <= out_size ones, out_size
+ * is not 0; both are set whatever is returned.  Bytes are given before a CRC32
+ * confirms them: after an error they are not to be trusted.
+ *
+ * It stops when the input is used up and nothing more can come of it, or when
+ * out is full: then call it again, with in_len 0 if nothing is left.  So after
+ * *out_len < out_size all input is used.
  *
  * The stream was whole if the call after which there is no more input has
  * returned TK_INFLATE_END; TK_INFLATE_OK there means that it was cut short.
