@@ -495,5 +495,5 @@ tk_inflate_total(const tk_inflate_t *z)
 uint64_t
 tk_inflate_ignored(const tk_inflate_t *z)
 {
-    return z->ignored;
+    return z->state == sw_after ? z->nbuf : z->ignored;
 }

@@ -83,12 +83,18 @@ tk_inflate_raw(tk_inflate_raw_t *raw, const uint8_t *in, size_t in_len,
 
     rc = isal_inflate(s);
 
-    *in_used = in_len - s->avail_in;
-    *out_len = out_size - s->avail_out;
+    /* after an error its counts may be wrong */
 
-    if (rc < 0) {
+    if (rc < 0 || s->avail_in > in_len || s->avail_out > out_size
+        || s->read_in_length < 0 || s->read_in_length > 64)
+    {
+        *in_used = in_len;
+        *out_len = 0;
         return TK_INFLATE_RAW_BAD;
     }
+
+    *in_used = in_len - s->avail_in;
+    *out_len = out_size - s->avail_out;
 
     if (s->block_state != ISAL_BLOCK_FINISH) {
         return TK_INFLATE_RAW_OK;
