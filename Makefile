@@ -21,6 +21,7 @@ all: build
 
 include mk/deps.mk
 include mk/nginx.mk
+include mk/tool.mk
 include mk/run.mk
 include mk/install.mk
 include t/unit.mk

@@ -3,11 +3,15 @@
 
 DESTDIR =
 MODULES_DIR =		/usr/lib/nginx/modules
+BIN_DIR =		/usr/bin
 DOC_DIR =		/usr/share/doc/ngx-tecken
 
-#: install          modules and documents; DESTDIR=, MODULES_DIR=, DOC_DIR=
+#: install          modules, tecken-symcache and documents; DESTDIR=,
+#:                  MODULES_DIR=, BIN_DIR=, DOC_DIR=
 install: build
-	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(DOC_DIR)
+	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(BIN_DIR) \
+		$(DESTDIR)$(DOC_DIR)
 	install -m 644 $(MODULE_FILES) $(DESTDIR)$(MODULES_DIR)
+	install -m 755 $(TOOL) $(DESTDIR)$(BIN_DIR)
 	install -m 644 $(wildcard README.md LICENSE nginx.conf.example docs/*) \
 		$(DESTDIR)$(DOC_DIR)

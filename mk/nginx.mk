@@ -24,9 +24,9 @@ PROBE_FILES =		$(PROBES:%=$(BUILD)/probes/%.so)
 .PHONY: configure modules probes version
 
 
-#: build            the modules, to build/modules; with NGINX_SRC=FOLDER
-#:                  nginx too, from a source tree
-build: deps-build modules version
+#: build            the modules, to build/modules, and tecken-symcache; with
+#:                  NGINX_SRC=FOLDER nginx too, from a source tree
+build: deps-build modules tool version
 
 configure:
 	@NGINX_SRC="$(NGINX_SRC)" CC="$(CC)" NGINX_CFLAGS="$(NGINX_CFLAGS)" \

@@ -30,3 +30,11 @@ prove:
 		TEST_NGINX_LOAD_MODULES="$(abspath $(MODULE_FILES) \
 			$(PROBE_FILES))" TECKEN_BUILD=$(abspath $(BUILD)) \
 		mk/prove $(TEST_DIR) $(UNIT_TESTS) $(SUITES)
+
+.PHONY: check-symbols
+
+#: check-symbols    our answers against another engine's, for symbol files and
+#:                  answers in DIR=FOLDER
+check-symbols: tool
+	@test -n "$(DIR)" || { echo "say where: DIR=FOLDER" >&2; exit 2; }
+	@t/check-symbols $(TOOL) $(DIR)
