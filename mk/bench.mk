@@ -5,15 +5,43 @@ BENCH_ENV =		TEST_NGINX_BINARY=$(NGINX) \
 				$(PROBE_FILES))"
 BENCH_ARGS =
 
-.PHONY: bench bench-download bench-table
+BENCH_TOOLS =		$(BUILD)/bench/symgen $(BUILD)/bench/symbench \
+			$(BUILD)/bench/tecken-symcache
+
+.PHONY: bench bench-download bench-symbolicate bench-table
 
 #: bench            all figures, with their targets
-bench: bench-download
+bench: bench-download bench-symbolicate
 
 #: bench-download   the figures of downloads
 bench-download: deps-bench build probes
 	@$(BENCH_ENV) bench/download $(BENCH_ARGS)
 
-#: bench-table      the same, written to docs/benchmarks.md
-bench-table: deps-bench build probes
+#: bench-symbolicate  the figures of symbolication, on a file like libxul's
+bench-symbolicate: deps-bench build probes $(BENCH_TOOLS)
+	@$(BENCH_ENV) bench/symbolicate --tools $(BUILD)/bench $(BENCH_ARGS)
+
+#: bench-table      all, written to docs/benchmarks.md
+bench-table: deps-bench build probes $(BENCH_TOOLS)
 	@$(BENCH_ENV) bench/download --table docs/benchmarks.md $(BENCH_ARGS)
+	@$(BENCH_ENV) bench/symbolicate --tools $(BUILD)/bench \
+		--table docs/benchmarks.md $(BENCH_ARGS)
+
+
+# libdeflate is measured, not used
+LIBDEFLATE :=		$(wildcard /usr/include/libdeflate.h)
+
+$(BUILD)/bench/symgen: $(wildcard bench/symgen*) | $(BUILD)/bench
+	$(CC) $(FLOOR0_CFLAGS) -O2 -o $@ $(filter %.c,$^) -lm
+
+$(BUILD)/bench/symbench: bench/symbench.c \
+		$(filter-out $(BUILD)/tool/tecken_%,$(TOOL_OBJS)) \
+		| $(BUILD)/bench
+	$(CC) $(FLOOR0_CFLAGS) -O2 $(LIBDEFLATE:%=-DTK_HAVE_LIBDEFLATE=1) \
+		-o $@ $^ $(LIBDEFLATE:%=-ldeflate) $(FLOOR0_LIBS)
+
+$(BUILD)/bench/tecken-symcache: $(TOOL) | $(BUILD)/bench
+	ln -f $< $@
+
+$(BUILD)/bench:
+	mkdir -p $@

@@ -10,7 +10,7 @@ DEPS_RUN =		curl
 DEPS_PRELOAD =		libfaketime
 DEPS_TEST =		$(DEPS_PRELOAD) perl curl e2fsprogs openssl ceph-base \
 			ceph-common ceph-mon ceph-osd radosgw valgrind clang
-DEPS_BENCH =		wrk
+DEPS_BENCH =		wrk libdeflate-dev
 DEPS_CHECK =		cppcheck clang-tidy
 DEPS_VERSIONS =		debootstrap
 

@@ -60,6 +60,7 @@ sub version
 
 
 sub conf_file { return "$_[0]{dir}/nginx.conf" }
+sub dir       { return $_[0]{dir} }
 sub port      { return $_[0]{port} }
 
 sub url

@@ -65,6 +65,15 @@ sub add
 }
 
 
+# The value of a figure that was measured, else undef.
+sub value
+{
+    my ($self, $name) = @_;
+
+    return $self->{value}{$name} && $self->{value}{$name}{value};
+}
+
+
 sub missed
 {
     my ($self) = @_;
@@ -73,15 +82,17 @@ sub missed
 }
 
 
-# Replaces what is between the two marks of a file by a table.
+# Replaces what is between the two marks of a file by a table, and a text
+# behind it.
 sub write_table
 {
-    my ($self, $path) = @_;
+    my ($self, $path, $mark, $more) = @_;
 
-    my ($begin, $end) = map { "<!-- download: $_ -->" } qw(begin end);
+    my ($begin, $end) = map { "<!-- $mark: $_ -->" } qw(begin end);
+    my $table = $self->_table . ($more // '');
     my $text = slurp($path);
 
-    $text =~ s/\Q$begin\E.*\Q$end\E/$begin\n@{[ $self->_table ]}$end/s
+    $text =~ s/\Q$begin\E.*\Q$end\E/$begin\n$table$end/s
         or die "$path has no $begin and $end\n";
 
     write_file($path, $text);
