@@ -110,6 +110,12 @@ tk_symcache_verify_unit(const tk_symcache_t *sc, tk_sym_unit_reader_t *r)
         return -1;
     }
 
+    /* a public symbol has no entries */
+
+    if (r->open) {
+        return 0;
+    }
+
     while ((rc = tk_sym_unit_next(r)) == 1) {
 
         if (r->next <= r->start) {
