@@ -34,11 +34,10 @@ LIBDEFLATE :=		$(wildcard /usr/include/libdeflate.h)
 $(BUILD)/bench/symgen: $(wildcard bench/symgen*) | $(BUILD)/bench
 	$(CC) $(FLOOR0_CFLAGS) -O2 -o $@ $(filter %.c,$^) -lm
 
-$(BUILD)/bench/symbench: bench/symbench.c \
-		$(filter-out $(BUILD)/tool/tecken_%,$(TOOL_OBJS)) \
-		| $(BUILD)/bench
+$(BUILD)/bench/symbench: bench/symbench.c $(FLOOR0_LIB) | $(BUILD)/bench
 	$(CC) $(FLOOR0_CFLAGS) -O2 $(LIBDEFLATE:%=-DTK_HAVE_LIBDEFLATE=1) \
-		-o $@ $^ $(LIBDEFLATE:%=-ldeflate) $(FLOOR0_LIBS)
+		-o $@ $^ -Wl,--as-needed $(LIBDEFLATE:%=-ldeflate) \
+		$(FLOOR0_LIBS)
 
 $(BUILD)/bench/tecken-symcache: $(TOOL) | $(BUILD)/bench
 	ln -f $< $@

@@ -240,9 +240,11 @@ is($status, 0, 'verify');
 is($out, "$dir/a.symcache: right\n$dir/large.symcache: right\n", 'both');
 
 my $missed = 0;
+srand 1;
 
-for my $at (0 .. length($before) - 1) {
+for (1 .. 150) {
     my $bytes = $before;
+    my $at = int rand length $before;
 
     substr($bytes, $at, 1) = chr(ord(substr $bytes, $at, 1) ^ 0x20);
     write_file("$dir/flip.symcache", $bytes);
@@ -252,11 +254,11 @@ for my $at (0 .. length($before) - 1) {
     $missed++ if $status > 1;
 
     ($status) = run('verify', "$dir/flip.symcache");
-    $missed++ if $status > 1 || ($status == 0
-                                 && substr($before, $at, 1) ne "\0");
-} continue {
-    # pages of padding: not each byte of them
-    last if $at > 4096;
+
+    if ($status > 1 || ($status == 0 && substr($before, $at, 1) ne "\0")) {
+        diag("byte $at: $status");
+        $missed++;
+    }
 }
 
 is($missed, 0, 'a byte that differs is found');
@@ -317,7 +319,7 @@ if ($pid == 0) {
 
 open my $fifo, '>', "$dir/fifo" or die "fifo: $!\n";
 $fifo->autoflush(1);
-print {$fifo} $text;
+print {$fifo} $text =~ s/^STACK.*//msr;
 
 wait_until('a temporary file', 10, sub { grep { /^term\./ } files() });
 kill 'TERM', $pid;

@@ -9,6 +9,7 @@
 /* tecken-symcache: symcaches on the command line. */
 
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -369,7 +370,7 @@ lookup_one(const file_t *f, const char *text, tk_symcache_frame_t *frames,
     errno = 0;
     offset = strtoull(text, &end, 16);
 
-    if (errno || end == text || *end || text[0] == '-' || text[0] == '+') {
+    if (errno || end == text || *end || !isxdigit((unsigned char) text[0])) {
         return tool_error(TOOL_ERROR, "\"%s\" is no hexadecimal address",
                           text);
     }
