@@ -87,7 +87,14 @@ run(char **argv)
     pid = fork();
 
     if (pid == 0) {
-        (void) dup2(STDERR_FILENO, STDOUT_FILENO);
+        int  null;
+
+        null = open("/dev/null", O_WRONLY);
+
+        if (null == -1 || dup2(null, STDOUT_FILENO) == -1) {
+            fail("/dev/null");
+        }
+
         execvp(argv[0], argv);
         fail(argv[0]);
     }

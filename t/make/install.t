@@ -31,6 +31,10 @@ for my $file ($common, @features) {
     is((stat $file)[2] & 0777, 0644, "$file may be read by all");
 }
 
+my $tool = "$dest/usr/bin/tecken-symcache";
+is((stat $tool)[2] & 07777, 0755, 'the tool may be run by all');
+like(qx($tool --help), qr/^usage: tecken-symcache/, 'and runs');
+
 is_deeply([ grep { /probe/ } glob "$modules/*" ], [], 'no probes');
 ok(-s "$docs/$_", "$_ is there") for qw(README.md nginx.conf.example);
 
