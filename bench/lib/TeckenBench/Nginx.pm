@@ -21,14 +21,16 @@ use constant TICK_USEC => 1_000_000 / POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
 
 # http: the text of http {}, where %PORT% and %DIR% are replaced; workers;
-# files: { name => text } below %DIR%.
+# files: { name => text } below %DIR%; threads: they may use all processors,
+# and so may a single worker.
 sub start
 {
     my ($class, %options) = @_;
 
     my $self = bless {
         dir => temp_dir('tecken-bench'), port => free_port(),
-        owner => $$, workers => $options{workers} // 1, zone => $options{zone} // '16m',
+        owner => $$, workers => $options{workers} // 1,
+        zone => $options{zone} // '16m', threads => $options{threads},
     }, $class;
 
     my $files = $options{files} // {};
@@ -128,11 +130,13 @@ sub rss_kib
 }
 
 
+# Of the children: others manage caches.
 sub workers
 {
     my ($self) = @_;
 
-    return split ' ', slurp("/proc/$self->{pid}/task/$self->{pid}/children");
+    return grep { _title($_) =~ /^nginx: worker process/ }
+           split ' ', slurp("/proc/$self->{pid}/task/$self->{pid}/children");
 }
 
 
@@ -197,6 +201,17 @@ sub _started
 }
 
 
+# Empty if it has ended meanwhile.
+sub _title
+{
+    my ($pid) = @_;
+
+    open my $in, '<', "/proc/$pid/cmdline" or return '';
+
+    return <$in> // '';
+}
+
+
 sub _write
 {
     my ($self, $name, $text) = @_;
@@ -215,14 +230,15 @@ sub _write
 }
 
 
-# One worker has a processor for itself, what asks it has the others.
+# One worker has a processor for itself, what asks it has the others.  Its
+# threads would be bound to the same one.
 sub _conf
 {
     my ($self, $http) = @_;
 
     my $modules = join '', map { "load_module $_;\n" }
                   split ' ', $ENV{TEST_NGINX_LOAD_MODULES} // '';
-    my $affinity = $self->{workers} == 1 && cpus() > 1
+    my $affinity = $self->{workers} == 1 && cpus() > 1 && !$self->{threads}
                    ? 'worker_cpu_affinity 01;' : '';
 
     my $conf = <<"END";
