@@ -23,7 +23,7 @@
 
 
 #define MAX_OUTPUT  (32 * 1024 * 1024)
-#define SPLIT_MAX   4096             /* a longer one is not split at each byte */
+#define SPLIT_MAX   4096             /* longer ones: not at each byte */
 
 
 typedef struct {

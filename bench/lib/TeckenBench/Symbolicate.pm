@@ -349,7 +349,9 @@ sub _addresses
         system("gzip -dc $path > $text") == 0 or die "gzip: status $?\n";
     }
 
-    my @address = split ' ', qx($self->{files}{tools}/symbench addresses $text $n);
+    my $symbench = "$self->{files}{tools}/symbench";
+    my @address = split ' ', qx($symbench addresses $text $n);
+
     die "symbench: status $?\n" if $? || @address != $n;
 
     return @address;

@@ -45,6 +45,8 @@ sub figures
 
         [ 'symcache_build_mb_s', 'MB/s', 0, undef, undef,
           'the same build: text by CPU time' ],
+        [ 'symcache_build_cpu_s', 's', 2, undef, undef,
+          'the same build: CPU time' ],
         [ 'symcache_build_wall_s', 's', 2, undef, undef,
           'the same build by the clock' ],
         [ 'symcache_e2e_wall_s', 's', 2, undef, undef,
@@ -161,7 +163,7 @@ sub measure_build
 
     my $plain = $self->symbols;
     my $bytes = -s $plain;
-    my (@ratio, @rate, @wall, @rss);
+    my (@ratio, @rate, @cpu, @wall, @rss);
 
     for (1 .. $self->{runs}) {
         my $yard = $self->_bench('run', 'md5sum', $plain);
@@ -169,6 +171,7 @@ sub measure_build
 
         push @ratio, $build->{cpu} / $yard->{cpu};
         push @rate, $bytes / $build->{cpu};
+        push @cpu, $build->{cpu} / 1e6;
         push @wall, $build->{wall} / 1e6;
         push @rss, $build->{rss_kib} / 1024;
     }
@@ -179,6 +182,7 @@ sub measure_build
     $report->add('symcache_build_rss_mib', @rss);
     $report->add('symcache_size_ratio', (-s $self->symcache) / $bytes);
     $report->add('symcache_build_mb_s', @rate);
+    $report->add('symcache_build_cpu_s', @cpu);
     $report->add('symcache_build_wall_s', @wall);
 }
 
@@ -260,8 +264,8 @@ sub peers
 
     my $text = <<'END';
 The same work by other engines, as published for a file of 569.8 MB on a
-machine of this kind; those rows were not measured in this run. Time and
-memory are of the build from text, the lookup gives all frames with names and
+machine of this kind; those rows were not measured in this run. Time (ours:
+CPU) and memory are of the build from text, the lookup gives all frames with names and
 paths.
 
 | engine | build, s | MB/s | most memory, MB | cache, of the text | lookup, ns |
@@ -281,7 +285,7 @@ END
 
     return $text . sprintf "| **tecken-symcache, this run** | **%s** | **%s** "
                            . "| **%s** | **%s** | **%s** |\n\n",
-        map { $show->($_) } qw(symcache_build_wall_s symcache_build_mb_s
+        map { $show->($_) } qw(symcache_build_cpu_s symcache_build_mb_s
         symcache_build_rss_mib symcache_size_ratio symcache_lookup_ns);
 }
 
