@@ -23,6 +23,7 @@
 #include <ngx_tecken_offload.h>
 #include <ngx_tecken_store.h>
 #include <ngx_tecken_cache.h>
+#include <ngx_tecken_symcache.h>
 #include <ngx_tecken_metrics.h>
 #include <ngx_tecken_dockerflow.h>
 
@@ -56,6 +57,10 @@ typedef struct {
 
     ngx_array_t                    storages;      /* ngx_tecken_storage_t * */
 
+    ngx_array_t                    symcaches;     /* ngx_tecken_symcache_path_t
+                                                     pointers */
+    ngx_uint_t                     symcache_maps;
+
     ngx_thread_pool_t             *thread_pool;
     ngx_thread_pool_t             *io_thread_pool;
 
@@ -71,6 +76,8 @@ typedef struct {
 typedef struct {
     ngx_array_t                   *sources;       /* ngx_tecken_storage_t * */
     ngx_tecken_storage_t          *try_source;
+
+    ngx_tecken_symcache_path_t    *symcache;      /* NULL: none */
 
     time_t                         valid_found;
     time_t                         valid_missing;

@@ -11,6 +11,9 @@
 
 #define NGX_TECKEN_CHECK_TEXT  512
 
+/* of a directory in a label; the end of a longer one says more */
+#define NGX_TECKEN_LABEL_PATH  160
+
 
 typedef struct {
     ngx_tecken_check_t      check;
@@ -26,11 +29,22 @@ typedef struct {
 } ngx_tecken_gauge_t;
 
 
+typedef uint64_t (*ngx_tecken_gauge_pt)(ngx_tecken_metric_t *m);
+
+
 static ngx_int_t ngx_tecken_check_start(ngx_tecken_check_t *check);
 static void ngx_tecken_check_handler(ngx_tecken_store_op_t *op);
 static ngx_int_t ngx_tecken_check_verdict(ngx_tecken_storage_check_t *sc,
     ngx_tecken_store_op_t *op);
+static ngx_int_t ngx_tecken_gauges_of(ngx_conf_t *cf,
+    ngx_tecken_main_conf_t *tmcf, ngx_tecken_gauge_t *g, ngx_str_t *labels,
+    ngx_tecken_gauge_pt value, void *data);
+static ngx_int_t ngx_tecken_gauge_label(ngx_conf_t *cf,
+    ngx_tecken_symcache_path_t *path, ngx_str_t *label);
+static u_char *ngx_tecken_gauge_field(ngx_tecken_gauge_t *g,
+    ngx_tecken_metric_t *m, void *status);
 static uint64_t ngx_tecken_gauge_value(ngx_tecken_metric_t *m);
+static uint64_t ngx_tecken_symcache_value(ngx_tecken_metric_t *m);
 
 
 static ngx_tecken_gauge_t  ngx_tecken_gauges[] = {
@@ -63,13 +77,86 @@ static ngx_tecken_gauge_t  ngx_tecken_gauges[] = {
 };
 
 
+static ngx_tecken_gauge_t  ngx_tecken_symcache_gauges[] = {
+
+    { ngx_string("tecken_symcache_bytes"),
+      ngx_string("Disk space of the symcaches in a directory"),
+      offsetof(ngx_tecken_symcache_status_t, size) },
+
+    { ngx_string("tecken_symcache_max_bytes"),
+      ngx_string("Disk space that the symcaches in a directory may take"),
+      offsetof(ngx_tecken_symcache_status_t, max_size) },
+
+    { ngx_string("tecken_symcache_files"),
+      ngx_string("Symcaches in a directory"),
+      offsetof(ngx_tecken_symcache_status_t, files) },
+
+    { ngx_string("tecken_symcache_capacity_files"),
+      ngx_string("Symcaches that the shared memory has room for"),
+      offsetof(ngx_tecken_symcache_status_t, capacity) },
+
+    { ngx_string("tecken_symcache_maps"),
+      ngx_string("Symcaches mapped by all workers"),
+      offsetof(ngx_tecken_symcache_status_t, maps) },
+
+    { ngx_string("tecken_symcache_evictions"),
+      ngx_string("Symcaches deleted to make room or not used for long"),
+      offsetof(ngx_tecken_symcache_status_t, evictions) },
+
+    { ngx_string("tecken_symcache_corrupt"),
+      ngx_string("Symcaches found damaged and deleted"),
+      offsetof(ngx_tecken_symcache_status_t, corrupt) },
+
+    { ngx_string("tecken_symcache_resets"),
+      ngx_string("Times the index was repaired after a worker was killed"),
+      offsetof(ngx_tecken_symcache_status_t, resets) },
+
+    { ngx_null_string, ngx_null_string, 0 }
+};
+
+
 ngx_int_t
 ngx_tecken_gauges_add(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf)
 {
-    ngx_tecken_gauge_t   *g;
+    ngx_str_t                     label;
+    ngx_uint_t                    i;
+    ngx_tecken_symcache_path_t  **path;
+
+    ngx_str_null(&label);
+
+    if (ngx_tecken_gauges_of(cf, tmcf, ngx_tecken_gauges, &label,
+                             ngx_tecken_gauge_value, tmcf->cache)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    path = tmcf->symcaches.elts;
+
+    for (i = 0; i < tmcf->symcaches.nelts; i++) {
+
+        if (ngx_tecken_gauge_label(cf, path[i], &label) != NGX_OK
+            || ngx_tecken_gauges_of(cf, tmcf, ngx_tecken_symcache_gauges,
+                                    &label, ngx_tecken_symcache_value,
+                                    path[i])
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_tecken_gauges_of(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf,
+    ngx_tecken_gauge_t *g, ngx_str_t *labels, ngx_tecken_gauge_pt value,
+    void *data)
+{
     ngx_tecken_metric_t  *m;
 
-    for (g = ngx_tecken_gauges; g->name.len; g++) {
+    for ( /* void */ ; g->name.len; g++) {
 
         m = ngx_pcalloc(cf->pool, sizeof(ngx_tecken_metric_t));
         if (m == NULL) {
@@ -78,9 +165,10 @@ ngx_tecken_gauges_add(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf)
 
         m->type = NGX_TECKEN_METRIC_GAUGE;
         m->name = g->name;
+        m->labels = *labels;
         m->help = g->help;
-        m->value = ngx_tecken_gauge_value;
-        m->data = tmcf->cache;
+        m->value = value;
+        m->data = data;
 
         if (ngx_tecken_metrics_add(cf, tmcf->metrics, m) != NGX_OK) {
             return NGX_ERROR;
@@ -91,21 +179,64 @@ ngx_tecken_gauges_add(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf)
 }
 
 
+static ngx_int_t
+ngx_tecken_gauge_label(ngx_conf_t *cf, ngx_tecken_symcache_path_t *path,
+    ngx_str_t *label)
+{
+    ngx_str_t  name;
+
+    name = *ngx_tecken_symcache_dir(path);
+
+    if (name.len > NGX_TECKEN_LABEL_PATH) {
+        name.data += name.len - NGX_TECKEN_LABEL_PATH;
+        name.len = NGX_TECKEN_LABEL_PATH;
+    }
+
+    label->data = ngx_pnalloc(cf->pool, sizeof("path=\"\"") + name.len);
+    if (label->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    label->len = ngx_sprintf(label->data, "path=\"%V\"", &name)
+                 - label->data;
+
+    return NGX_OK;
+}
+
+
 static uint64_t
 ngx_tecken_gauge_value(ngx_tecken_metric_t *m)
 {
-    ngx_tecken_gauge_t         *g;
-    ngx_tecken_cache_status_t   status;
+    ngx_tecken_cache_status_t  status;
 
     ngx_tecken_cache_status(m->data, &status);
 
-    for (g = ngx_tecken_gauges; g->name.len; g++) {
-        if (g->name.data == m->name.data) {
-            return *(ngx_uint_t *) ((u_char *) &status + g->offset);
-        }
+    return *(ngx_uint_t *) ngx_tecken_gauge_field(ngx_tecken_gauges, m,
+                                                  &status);
+}
+
+
+static uint64_t
+ngx_tecken_symcache_value(ngx_tecken_metric_t *m)
+{
+    ngx_tecken_symcache_status_t  status;
+
+    ngx_tecken_symcache_status(m->data, &status);
+
+    return *(uint64_t *) ngx_tecken_gauge_field(ngx_tecken_symcache_gauges, m,
+                                                &status);
+}
+
+
+static u_char *
+ngx_tecken_gauge_field(ngx_tecken_gauge_t *g, ngx_tecken_metric_t *m,
+    void *status)
+{
+    while (g->name.data != m->name.data) {
+        g++;
     }
 
-    return 0;
+    return (u_char *) status + g->offset;
 }
 
 

@@ -35,6 +35,8 @@ static char *ngx_tecken_sources(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_tecken_try_source(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_tecken_symcache_path(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_tecken_cache_valid(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_tecken_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -53,6 +55,11 @@ const ngx_uint_t  NGX_TECKEN_ABI = 1;
 
 
 static ngx_conf_num_bounds_t  ngx_tecken_connections_bounds = {
+    ngx_conf_check_num_bounds, 1, 65536
+};
+
+
+static ngx_conf_num_bounds_t  ngx_tecken_maps_bounds = {
     ngx_conf_check_num_bounds, 1, 65536
 };
 
@@ -130,6 +137,20 @@ static ngx_command_t  ngx_tecken_common_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("tecken_symcache_path"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_tecken_symcache_path,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tecken_symcache_maps"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_tecken_main_conf_t, symcache_maps),
+      &ngx_tecken_maps_bounds },
 
     { ngx_string("tecken_cache_valid"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
@@ -209,11 +230,15 @@ ngx_tecken_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&tmcf->storages, cf->pool, 4,
                        sizeof(ngx_tecken_storage_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&tmcf->symcaches, cf->pool, 1,
+                          sizeof(ngx_tecken_symcache_path_t *))
+           != NGX_OK)
     {
         return NULL;
     }
 
+    tmcf->symcache_maps = NGX_CONF_UNSET_UINT;
     tmcf->thread_pool = NGX_CONF_UNSET_PTR;
     tmcf->io_thread_pool = NGX_CONF_UNSET_PTR;
     tmcf->resolver_timeout = NGX_CONF_UNSET_MSEC;
@@ -230,6 +255,7 @@ ngx_tecken_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_msec_value(tmcf->resolver_timeout, 2000);
     ngx_conf_init_uint_value(tmcf->connections, 512);
+    ngx_conf_init_uint_value(tmcf->symcache_maps, 128);
 
     return NGX_CONF_OK;
 }
@@ -253,6 +279,7 @@ ngx_tecken_create_loc_conf(ngx_conf_t *cf)
 
     tlcf->sources = NGX_CONF_UNSET_PTR;
     tlcf->try_source = NGX_CONF_UNSET_PTR;
+    tlcf->symcache = NGX_CONF_UNSET_PTR;
     tlcf->valid_found = NGX_CONF_UNSET;
     tlcf->valid_missing = NGX_CONF_UNSET;
     tlcf->dockerflow = NGX_CONF_UNSET_UINT;
@@ -269,6 +296,7 @@ ngx_tecken_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->sources, prev->sources, NULL);
     ngx_conf_merge_ptr_value(conf->try_source, prev->try_source, NULL);
+    ngx_conf_merge_ptr_value(conf->symcache, prev->symcache, NULL);
     ngx_conf_merge_sec_value(conf->valid_found, prev->valid_found, 21600);
     ngx_conf_merge_sec_value(conf->valid_missing, prev->valid_missing, 21600);
 
@@ -313,6 +341,8 @@ ngx_tecken_postconfiguration(ngx_conf_t *cf)
     {
         return NGX_ERROR;
     }
+
+    ngx_tecken_symcache_init(&tmcf->symcaches, tmcf->io_thread_pool);
 
     if (clcf->resolver && clcf->resolver->connections.nelts) {
         tmcf->resolver = clcf->resolver;
@@ -412,6 +442,9 @@ ngx_tecken_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_tecken_symcache_init_worker(&tmcf->symcaches, tmcf->symcache_maps,
+                                    cycle);
+
     return ngx_tecken_curl_init_worker(cycle, tmcf->connections);
 }
 
@@ -433,6 +466,7 @@ ngx_tecken_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_tecken_symcache_exit_worker(cycle);
     ngx_tecken_metrics_exit_worker(tmcf->metrics, cycle);
     ngx_tecken_curl_exit_worker(cycle);
 }
@@ -701,6 +735,35 @@ ngx_tecken_try_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     tlcf->try_source = ngx_tecken_storage_ref(cf, tmcf, &value[1]);
 
     return (tlcf->try_source == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+static char *
+ngx_tecken_symcache_path(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_tecken_loc_conf_t *tlcf = conf;
+
+    ngx_str_t               *value;
+    ngx_tecken_main_conf_t  *tmcf;
+
+    if (tlcf->symcache != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        tlcf->symcache = NULL;
+        return NGX_CONF_OK;
+    }
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
+    tmcf->used = 1;
+
+    tlcf->symcache = ngx_tecken_symcache_parse(cf, &tmcf->symcaches,
+                                               &ngx_tecken_common_module);
+
+    return (tlcf->symcache == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 

@@ -355,6 +355,22 @@ ngx_tecken_cache_status(ngx_tecken_cache_t *cache,
 }
 
 
+void
+ngx_tecken_cache_lock(ngx_tecken_cache_t *cache)
+{
+    ngx_tecken_cache_sh_t  *sh;
+
+    ngx_tecken_cache_lock_mutex(&cache->shpool->mutex);
+
+    sh = cache->sh;
+
+    if (sh->dirty) {
+        ngx_tecken_cache_reset(sh);
+        sh->resets++;
+    }
+}
+
+
 /*
  * Not ngx_shmtx_lock(): who sleeps on its semaphore is not woken if the holder
  * is killed between its unlock and its sem_post().  The lock is held for less
@@ -362,13 +378,9 @@ ngx_tecken_cache_status(ngx_tecken_cache_t *cache,
  */
 
 void
-ngx_tecken_cache_lock(ngx_tecken_cache_t *cache)
+ngx_tecken_cache_lock_mutex(ngx_shmtx_t *mutex)
 {
-    ngx_uint_t              i, n;
-    ngx_shmtx_t            *mutex;
-    ngx_tecken_cache_sh_t  *sh;
-
-    mutex = &cache->shpool->mutex;
+    ngx_uint_t  i, n;
 
     for (n = 1; !ngx_shmtx_trylock(mutex); n <<= 1) {
 
@@ -382,13 +394,6 @@ ngx_tecken_cache_lock(ngx_tecken_cache_t *cache)
         for (i = 0; i < n; i++) {
             ngx_cpu_pause();
         }
-    }
-
-    sh = cache->sh;
-
-    if (sh->dirty) {
-        ngx_tecken_cache_reset(sh);
-        sh->resets++;
     }
 }
 

@@ -144,6 +144,9 @@ uint64_t ngx_tecken_cache_monotonic(void);
     ((uint32_t) (ngx_tecken_cache_msec() >> 6))
 
 
+/* of any zone; not only workers may take it, their threads may too */
+void ngx_tecken_cache_lock_mutex(ngx_shmtx_t *mutex);
+
 /* lock() returns with a consistent table, unlock() ends the change, if any */
 void ngx_tecken_cache_lock(ngx_tecken_cache_t *cache);
 void ngx_tecken_cache_unlock(ngx_tecken_cache_t *cache);

@@ -80,16 +80,37 @@ typedef struct {
 
 
 typedef struct {
-    off_t                            size;        /* bytes on disk */
-    off_t                            max_size;
-    ngx_uint_t                       files;
-    ngx_uint_t                       capacity;    /* files the zone can hold */
-    ngx_uint_t                       maps;        /* open, of all workers */
-    ngx_uint_t                       evictions;
-    ngx_uint_t                       corrupt;     /* found damaged, deleted */
-    ngx_uint_t                       resets;      /* repaired: a worker was
+    uint64_t                         size;        /* bytes on disk */
+    uint64_t                         max_size;
+    uint64_t                         files;
+    uint64_t                         capacity;    /* files the zone can hold */
+    uint64_t                         maps;        /* open, of all workers */
+    uint64_t                         evictions;
+    uint64_t                         corrupt;     /* found damaged, deleted */
+    uint64_t                         resets;      /* repaired: a worker was
                                                      killed amid a change */
 } ngx_tecken_symcache_status_t;
+
+
+/*
+ * The directive: DIR [levels=1:2] max_size=SIZE [inactive=TIME]
+ * [min_free=SIZE] [zone=SIZE].  paths, of ngx_tecken_symcache_path_t *, are
+ * those of the configuration so far: a directory that is there already is
+ * returned, if its parameters are the same.  NULL is logged.  tag is that of
+ * the shared memory.
+ */
+ngx_tecken_symcache_path_t *ngx_tecken_symcache_parse(ngx_conf_t *cf,
+    ngx_array_t *paths, void *tag);
+
+/* once the whole configuration is read */
+void ngx_tecken_symcache_init(ngx_array_t *paths, ngx_thread_pool_t *io_pool);
+
+ngx_str_t *ngx_tecken_symcache_dir(ngx_tecken_symcache_path_t *path);
+
+/* in a worker: maps is how many it keeps open */
+void ngx_tecken_symcache_init_worker(ngx_array_t *paths, ngx_uint_t maps,
+    ngx_cycle_t *cycle);
+void ngx_tecken_symcache_exit_worker(ngx_cycle_t *cycle);
 
 
 /*
