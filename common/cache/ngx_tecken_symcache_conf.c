@@ -48,8 +48,8 @@ ngx_tecken_symcache_parse(ngx_conf_t *cf, ngx_array_t *paths, void *tag)
 
     p->name = value[1];
 
-    if (p->name.len && p->name.data[p->name.len - 1] == '/') {
-        p->name.len--;
+    while (p->name.len && p->name.data[p->name.len - 1] == '/') {
+        p->name.data[--p->name.len] = '\0';
     }
 
     if (p->name.len == 0) {

@@ -47,7 +47,7 @@ ngx_tecken_symcache_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     if (opath || shm_zone->shm.exists) {
         path->sh = opath ? opath->sh : shpool->data;
 
-        if (!path->sh->cold || path->sh->loading) {
+        if (!path->sh->cold) {
             path->path->loader = NULL;
         }
 
@@ -390,7 +390,7 @@ void
 ngx_tecken_symcache_store(ngx_tecken_symcache_sh_t *sh, uint32_t i,
     time_t used, ngx_uint_t verified)
 {
-    uint32_t                     old;
+    uint32_t                     old, head;
     ngx_tecken_symcache_node_t  *node;
 
     ngx_tecken_cache_change(sh);
@@ -414,7 +414,12 @@ ngx_tecken_symcache_store(ngx_tecken_symcache_sh_t *sh, uint32_t i,
     node->state = NGX_TECKEN_SYMCACHE_STORED;
 
     ngx_tecken_symcache_chain(sh, i);
-    ngx_tecken_symcache_link(sh, 0, i);
+
+    /* what is found in the directory comes after what is in use */
+
+    head = (used == ngx_time()) ? 0 : ngx_tecken_symcache_node(sh, 0)->prev;
+
+    ngx_tecken_symcache_link(sh, head, i);
 }
 
 

@@ -41,6 +41,10 @@ static void ngx_tecken_symcache_deletions(ngx_tecken_symcache_path_t *path,
 static ngx_uint_t ngx_tecken_symcache_dead(ngx_pid_t pid);
 static ngx_uint_t ngx_tecken_symcache_over(ngx_tecken_symcache_path_t *path,
     ngx_msec_t *wait);
+static ngx_msec_t ngx_tecken_symcache_scan(ngx_tecken_symcache_path_t *path,
+    ngx_msec_t last, ngx_log_t *log);
+static void ngx_tecken_symcache_warm(ngx_tecken_symcache_path_t *path,
+    ngx_log_t *log);
 static ngx_uint_t ngx_tecken_symcache_units(ngx_tecken_symcache_path_t *path);
 static void ngx_tecken_symcache_scan_unit(ngx_tecken_symcache_scan_t *scan,
     ngx_uint_t unit);
@@ -48,8 +52,10 @@ static void ngx_tecken_symcache_scan_dir(ngx_tecken_symcache_scan_t *scan,
     size_t len, ngx_uint_t level);
 static void ngx_tecken_symcache_scan_file(ngx_tecken_symcache_scan_t *scan,
     const char *base, size_t len);
-static void ngx_tecken_symcache_scan_add(ngx_tecken_symcache_path_t *path,
-    ngx_tecken_symcache_key_t *key, struct stat *st);
+static void ngx_tecken_symcache_scan_delete(ngx_tecken_symcache_scan_t *scan);
+static ngx_int_t ngx_tecken_symcache_scan_add(
+    ngx_tecken_symcache_path_t *path, ngx_tecken_symcache_key_t *key,
+    struct stat *st);
 static void ngx_tecken_symcache_scan_pause(ngx_tecken_symcache_scan_t *scan);
 
 
@@ -58,45 +64,22 @@ ngx_tecken_symcache_manager(void *data)
 {
     ngx_tecken_symcache_path_t *path = data;
 
-    time_t                      now, step;
-    ngx_msec_t                  last, wait;
-    ngx_uint_t                  n;
-    ngx_log_t                  *log;
-    ngx_tecken_symcache_scan_t  scan;
+    ngx_log_t   *log;
+    ngx_msec_t   last, wait;
+    ngx_uint_t   n;
 
     log = ngx_cycle->log;
-    now = ngx_time();
+    last = ngx_current_msec;
 
     ngx_tecken_symcache_orphans(path, log);
     ngx_tecken_symcache_deletions(path, log);
 
-    if (now >= path->clean) {
-        path->clean = now + NGX_TECKEN_SYMCACHE_CLEAN;
+    if (ngx_time() >= path->clean) {
+        path->clean = ngx_time() + NGX_TECKEN_SYMCACHE_CLEAN;
         ngx_tecken_symcache_clean(path, log);
     }
 
-    /* what another instance, or a process that was killed, has left */
-
-    if (now >= path->scan) {
-        n = ngx_tecken_symcache_units(path);
-        step = NGX_TECKEN_SYMCACHE_SCAN / n + 1;
-
-        if (path->scan) {
-            ngx_memzero(&scan, sizeof(ngx_tecken_symcache_scan_t));
-
-            scan.path = path;
-            scan.log = log;
-
-            ngx_tecken_symcache_scan_unit(&scan, path->unit++ % n);
-        }
-
-        path->scan = now + step;
-    }
-
-    ngx_time_update();
-
-    last = ngx_current_msec;
-    wait = NGX_TECKEN_SYMCACHE_MANAGER_WAIT;
+    wait = ngx_tecken_symcache_scan(path, last, log);
 
     for (n = 0; ngx_tecken_symcache_over(path, &wait); n++) {
 
@@ -118,6 +101,61 @@ ngx_tecken_symcache_manager(void *data)
     }
 
     return wait;
+}
+
+
+/*
+ * One top folder after the other: at once as long as the index is cold, for
+ * nginx's loader starts a minute late, and then slowly, for what another
+ * instance or a process that was killed has left.
+ */
+
+static ngx_msec_t
+ngx_tecken_symcache_scan(ngx_tecken_symcache_path_t *path, ngx_msec_t last,
+    ngx_log_t *log)
+{
+    ngx_uint_t                  n, cold;
+    ngx_tecken_symcache_scan_t  scan;
+
+    n = ngx_tecken_symcache_units(path);
+
+    cold = path->sh->cold;
+
+    if (!cold && ngx_time() < path->scan) {
+        return NGX_TECKEN_SYMCACHE_MANAGER_WAIT;
+    }
+
+    path->scan = ngx_time() + NGX_TECKEN_SYMCACHE_SCAN / n + 1;
+
+    ngx_memzero(&scan, sizeof(ngx_tecken_symcache_scan_t));
+
+    scan.path = path;
+    scan.log = log;
+
+    do {
+        ngx_tecken_symcache_scan_unit(&scan, path->unit);
+
+        ngx_time_update();
+
+        if (ngx_quit || ngx_terminate) {
+            return 0;
+        }
+
+        if (++path->unit == n) {
+            path->unit = 0;
+
+            if (cold) {
+                ngx_tecken_symcache_warm(path, log);
+            }
+
+            return NGX_TECKEN_SYMCACHE_MANAGER_WAIT;
+        }
+
+    } while (cold && ngx_current_msec - last
+                     < NGX_TECKEN_SYMCACHE_MANAGER_THRESHOLD);
+
+    return cold ? NGX_TECKEN_SYMCACHE_MANAGER_SLEEP
+                : NGX_TECKEN_SYMCACHE_MANAGER_WAIT;
 }
 
 
@@ -265,12 +303,9 @@ ngx_tecken_symcache_loader(void *data)
     ngx_tecken_symcache_path_t *path = data;
 
     ngx_uint_t                  i, n;
-    ngx_tecken_symcache_sh_t   *sh;
     ngx_tecken_symcache_scan_t  scan;
 
-    sh = path->sh;
-
-    if (!sh->cold || !ngx_atomic_cmp_set(&sh->loading, 0, ngx_pid)) {
+    if (!path->sh->cold) {
         return;
     }
 
@@ -281,30 +316,39 @@ ngx_tecken_symcache_loader(void *data)
     scan.last = ngx_current_msec;
     scan.sleep = 1;
 
-    ngx_tecken_symcache_clean(path, ngx_cycle->log);
-
     n = ngx_tecken_symcache_units(path);
 
-    for (i = 0; i < n; i++) {
-
-        if (ngx_quit || ngx_terminate) {
-            sh->loading = 0;
-            return;
-        }
+    for (i = 0; i < n && path->sh->cold; i++) {
 
         ngx_tecken_symcache_scan_unit(&scan, i);
+
+        if (ngx_quit || ngx_terminate) {
+            return;
+        }
+    }
+
+    ngx_tecken_symcache_warm(path, ngx_cycle->log);
+}
+
+
+static void
+ngx_tecken_symcache_warm(ngx_tecken_symcache_path_t *path, ngx_log_t *log)
+{
+    ngx_tecken_symcache_sh_t  *sh;
+
+    sh = path->sh;
+
+    if (!ngx_atomic_cmp_set(&sh->cold, 1, 0)) {
+        return;
     }
 
     ngx_tecken_symcache_lock(path);
     ngx_tecken_symcache_sort(sh);
     ngx_tecken_symcache_unlock(path);
 
-    sh->cold = 0;
-    sh->loading = 0;
-
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                  "symcaches in \"%V\": %uD, %.3fM", &path->path->name,
-                  sh->files, (double) sh->size / (1024 * 1024));
+    ngx_log_error(NGX_LOG_NOTICE, log, 0, "symcaches in \"%V\": %uD, %.3fM",
+                  &path->path->name, sh->files,
+                  (double) sh->size / (1024 * 1024));
 }
 
 
@@ -413,13 +457,7 @@ ngx_tecken_symcache_scan_file(ngx_tecken_symcache_scan_t *scan,
                       "symcache \"%s\" of version %ui is deleted", scan->name,
                       version);
 
-        if (ngx_delete_file(scan->name) == NGX_FILE_ERROR
-            && ngx_errno != NGX_ENOENT)
-        {
-            ngx_log_error(NGX_LOG_CRIT, scan->log, ngx_errno,
-                          ngx_delete_file_n " \"%s\" failed", scan->name);
-        }
-
+        ngx_tecken_symcache_scan_delete(scan);
         return;
     }
 
@@ -429,21 +467,41 @@ ngx_tecken_symcache_scan_file(ngx_tecken_symcache_scan_t *scan,
 
     ngx_tecken_symcache_name(scan->path, &key, name);
 
-    if (ngx_strcmp(name, scan->name) == 0) {
-        ngx_tecken_symcache_scan_add(scan->path, &key, &st);
+    if (ngx_strcmp(name, scan->name) != 0) {
+        return;
+    }
+
+    if (ngx_tecken_symcache_scan_add(scan->path, &key, &st) != NGX_OK) {
+        ngx_tecken_symcache_scan_delete(scan);
     }
 }
 
 
 static void
+ngx_tecken_symcache_scan_delete(ngx_tecken_symcache_scan_t *scan)
+{
+    if (ngx_delete_file(scan->name) == NGX_FILE_ERROR
+        && ngx_errno != NGX_ENOENT)
+    {
+        ngx_log_error(NGX_LOG_CRIT, scan->log, ngx_errno,
+                      ngx_delete_file_n " \"%s\" failed", scan->name);
+    }
+}
+
+
+/* NGX_DECLINED: the zone is full */
+
+static ngx_int_t
 ngx_tecken_symcache_scan_add(ngx_tecken_symcache_path_t *path,
     ngx_tecken_symcache_key_t *key, struct stat *st)
 {
     time_t                     used;
     uint32_t                   i;
+    ngx_int_t                  rc;
     ngx_tecken_symcache_sh_t  *sh;
 
     sh = path->sh;
+    rc = NGX_OK;
 
     ngx_tecken_symcache_lock(path);
 
@@ -454,11 +512,16 @@ ngx_tecken_symcache_scan_add(ngx_tecken_symcache_path_t *path,
 
         if (i) {
             used = ngx_max(st->st_atime, st->st_mtime);
-            ngx_tecken_symcache_store(sh, i, ngx_min(used, ngx_time()), 0);
+            ngx_tecken_symcache_store(sh, i, ngx_min(used, ngx_time() - 1), 0);
+
+        } else {
+            rc = NGX_DECLINED;
         }
     }
 
     ngx_tecken_symcache_unlock(path);
+
+    return rc;
 }
 
 

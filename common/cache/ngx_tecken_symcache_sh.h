@@ -100,8 +100,7 @@ typedef struct {
 
     /* without the lock */
 
-    ngx_atomic_t                   cold;      /* no loader was through yet */
-    ngx_atomic_t                   loading;   /* pid */
+    ngx_atomic_t                   cold;      /* not all folders were seen */
 
     uint32_t                       maps[NGX_MAX_PROCESSES];
 } ngx_tecken_symcache_sh_t;
@@ -122,7 +121,7 @@ struct ngx_tecken_symcache_path_s {
 
     /* the manager's */
     ngx_uint_t                     unit;      /* top folder to scan next */
-    time_t                         scan;      /* when */
+    time_t                         scan;      /* when the last began */
     time_t                         clean;     /* the temp folder, when */
 
     /* a worker's */
@@ -190,7 +189,8 @@ void ngx_tecken_symcache_touch(ngx_tecken_symcache_sh_t *sh, uint32_t i);
 uint32_t ngx_tecken_symcache_reserve(ngx_tecken_symcache_sh_t *sh,
     ngx_tecken_symcache_key_t *key, off_t size);
 
-/* its file is in place; the node that the key had before is freed */
+/* its file is in place; the node that the key had before is freed; in front
+ * if it is used now, or else the last one */
 void ngx_tecken_symcache_store(ngx_tecken_symcache_sh_t *sh, uint32_t i,
     time_t used, ngx_uint_t verified);
 

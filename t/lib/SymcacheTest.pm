@@ -1,0 +1,210 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+# A directory of symcaches under the probe, seen from each worker and from the
+# file system.
+
+package SymcacheTest;
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use File::Find ();
+use IO::Socket::INET;
+
+use TeckenTest qw(:none);
+use TeckenTest::Process qw(give_away temp_dir wait_until);
+
+our @EXPORT = qw(
+    ask both client done files leftovers metric new_dir put start status take
+    used
+);
+
+
+sub new_dir
+{
+    my $dir = temp_dir('symcache');
+    give_away($dir);
+
+    return $dir;
+}
+
+
+# dir, and the rest of the directive (max_size=1g); the rest is nginx's
+sub start
+{
+    my ($dir, %options) = @_;
+
+    my $params = delete $options{params} // 'max_size=1g';
+    my $maps = delete $options{maps};
+    my $server = delete $options{server} // '';
+    my $main = delete $options{main} // '';
+
+    return nginx(
+        main => "thread_pool io threads=4; $main",
+        http => 'tecken_zone tecken:1m; tecken_io_thread_pool io;
+                 keepalive_requests 1000000;'
+                . ($maps ? " tecken_symcache_maps $maps;" : ''),
+        server => "location = /probe {
+                       tecken_probe_symcache;
+                       tecken_symcache_path $dir/c $params;
+                   }
+                   location = /metrics { tecken_metrics; }
+                   $server",
+        %options);
+}
+
+
+# A connection that stays, so one that knows its worker.
+sub client
+{
+    my ($nginx) = @_;
+
+    my $socket = IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 10)
+        or die "connect: $!";
+
+    my $self = { socket => $socket, buffer => '' };
+    $self->{pid} = status($self)->{pid};
+
+    return $self;
+}
+
+
+# one of each of the two workers
+sub both
+{
+    my ($nginx) = @_;
+
+    my %by;
+
+    return @{ wait_until('clients of both workers', 20, sub {
+        my $client = client($nginx);
+        $by{ $client->{pid} } //= $client;
+        my @pids = sort keys %by;
+        return @pids == 2 && [ @by{@pids} ];
+    }) };
+}
+
+
+sub put
+{
+    my ($self, $args) = @_;
+
+    syswrite $self->{socket},
+             "GET /probe?$args HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    return $self;
+}
+
+
+# undef when the connection ends without an answer
+sub take
+{
+    my ($self) = @_;
+
+    my $end = time + 30;
+
+    while (1) {
+        my ($head, $rest) = split /\r\n\r\n/, $self->{buffer}, 2;
+
+        if (defined $rest && $head =~ /^Content-Length: (\d+)/mi
+            && length $rest >= $1)
+        {
+            $self->{buffer} = substr $rest, $1;
+            return substr $rest, 0, $1 - 1;
+        }
+
+        my $bits = '';
+        vec($bits, fileno $self->{socket}, 1) = 1;
+        select $bits, undef, undef, $end - time or die "no answer in time\n";
+
+        sysread $self->{socket}, $self->{buffer}, 65536,
+                length $self->{buffer} or return;
+    }
+}
+
+
+# of a client, or of an nginx on a new connection
+sub ask
+{
+    my ($who, $args) = @_;
+
+    return take(put($who, $args)) if ref $who eq 'HASH';
+
+    my $answer = $who->get("/probe?$args", timeout => 30);
+    return $answer->{status} == 200 ? $answer->{body} =~ s/\n\z//r
+                                    : $answer->{status};
+}
+
+
+sub status
+{
+    my ($who) = @_;
+
+    return { map { split / / } split /\n/, ask($who, 'op=status') };
+}
+
+
+sub metric
+{
+    my ($nginx, $name) = @_;
+
+    my ($value) = $nginx->get('/metrics')->{body}
+                  =~ /^\Q$name\E\{path="[^"]*"\} (\d+)$/m;
+    return $value;
+}
+
+
+# names of symcaches, without their folders, and their sizes
+sub files
+{
+    my ($dir) = @_;
+
+    my %files;
+
+    File::Find::find({ no_chdir => 1, wanted => sub {
+        my @stat = lstat $_ or return;
+        $files{$1} = { path => $_, size => $stat[7] }
+            if -f _ && m{/(\d\d-[^/]*)\z} && !m{/temp/};
+    } }, "$dir/c") if -d "$dir/c";
+
+    return \%files;
+}
+
+
+sub used
+{
+    my ($dir) = @_;
+
+    my $sum = 0;
+    $sum += $_->{size} for values %{ files($dir) };
+
+    return $sum;
+}
+
+
+sub leftovers
+{
+    my ($dir) = @_;
+
+    opendir my $dh, "$dir/c/temp" or return ();
+    return sort grep { !/^\.\.?$/ } readdir $dh;
+}
+
+
+# nothing was broken on the way
+sub done
+{
+    my ($nginx) = @_;
+
+    my $wrong = ask($nginx, 'op=check');
+    die "index: $wrong\n" if $wrong ne 'ok';
+
+    return $nginx->stop;
+}
+
+
+1;
