@@ -18,6 +18,8 @@
 
 static ngx_fd_t ngx_tecken_symcache_create(ngx_tecken_symcache_path_t *path,
     u_char *name, ngx_log_t *log);
+static ngx_int_t ngx_tecken_symcache_folders(ngx_tecken_symcache_path_t *path,
+    u_char *name, ngx_log_t *log);
 static ngx_fd_t ngx_tecken_symcache_memory(ngx_tecken_symcache_path_t *path,
     ngx_log_t *log);
 static uint64_t ngx_tecken_symcache_publish(ngx_tecken_symcache_file_t *file,
@@ -106,9 +108,12 @@ ngx_tecken_symcache_create(ngx_tecken_symcache_path_t *path, u_char *name,
                 continue;
             }
 
-            if (err == NGX_ENOENT && n == 0
-                && ngx_create_full_path(name, 0700) == 0)
-            {
+            if (err == NGX_ENOENT && n == 0) {
+
+                if (ngx_tecken_symcache_folders(path, name, log) != NGX_OK) {
+                    return NGX_INVALID_FILE;
+                }
+
                 continue;
             }
 
@@ -133,6 +138,37 @@ ngx_tecken_symcache_create(ngx_tecken_symcache_path_t *path, u_char *name,
                   NGX_TECKEN_SYMCACHE_TEMP "\"", &path->path->name);
 
     return NGX_INVALID_FILE;
+}
+
+
+/* the directory itself too, if somebody has deleted it */
+
+static ngx_int_t
+ngx_tecken_symcache_folders(ngx_tecken_symcache_path_t *path, u_char *name,
+    ngx_log_t *log)
+{
+    u_char     *p;
+    ngx_err_t   err;
+
+    for (p = name + path->path->name.len;
+         p;
+         p = (u_char *) ngx_strchr(p + 1, '/'))
+    {
+
+        *p = '\0';
+
+        err = (ngx_create_dir(name, 0700) == NGX_FILE_ERROR) ? ngx_errno : 0;
+
+        if (err && err != NGX_EEXIST) {
+            ngx_log_error(NGX_LOG_CRIT, log, err,
+                          ngx_create_dir_n " \"%s\" failed", name);
+            return NGX_ERROR;
+        }
+
+        *p = '/';
+    }
+
+    return NGX_OK;
 }
 
 
@@ -304,7 +340,7 @@ ngx_tecken_symcache_rename(ngx_tecken_symcache_file_t *file, ngx_log_t *log)
         err = ngx_errno;
 
         if (err == NGX_ENOENT && n == 0
-            && ngx_create_full_path(name, 0700) == 0)
+            && ngx_tecken_symcache_folders(file->path, name, log) == NGX_OK)
         {
             continue;
         }

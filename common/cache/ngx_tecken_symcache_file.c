@@ -164,7 +164,7 @@ ngx_tecken_symcache_room(ngx_tecken_symcache_path_t *path,
     uint64_t *sequence, ngx_log_t *log)
 {
     uint32_t                   i;
-    ngx_uint_t                 n, empty;
+    ngx_uint_t                 n, empty, dead;
     ngx_tecken_symcache_sh_t  *sh;
 
     sh = path->sh;
@@ -178,7 +178,8 @@ ngx_tecken_symcache_room(ngx_tecken_symcache_path_t *path,
         }
     }
 
-    do {
+    for (dead = 0; /* void */ ; dead++) {
+
         ngx_tecken_symcache_lock(path);
 
         if (ngx_tecken_symcache_deleted(sh, key->symbol, token)) {
@@ -205,9 +206,18 @@ ngx_tecken_symcache_room(ngx_tecken_symcache_path_t *path,
             return i;
         }
 
-    } while (!empty && ngx_tecken_symcache_evict(path, log));
+        if (!empty && ngx_tecken_symcache_evict(path, log)) {
+            dead = 0;
+            continue;
+        }
 
-    return 0;
+        if (dead) {
+            return 0;
+        }
+
+        /* the room may be that of a process that was killed */
+        ngx_tecken_symcache_orphans(path, log);
+    }
 }
 
 

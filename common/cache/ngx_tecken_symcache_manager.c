@@ -17,7 +17,7 @@
 #define NGX_TECKEN_SYMCACHE_MANAGER_WAIT       10000
 
 /* in seconds: the temp folder; all folders, one after the other */
-#define NGX_TECKEN_SYMCACHE_CLEAN              30
+#define NGX_TECKEN_SYMCACHE_CLEAN              10
 #define NGX_TECKEN_SYMCACHE_SCAN               3600
 
 /* what is not done by then, by a process that lives, will never be */
@@ -34,8 +34,6 @@ typedef struct {
 } ngx_tecken_symcache_scan_t;
 
 
-static void ngx_tecken_symcache_orphans(ngx_tecken_symcache_path_t *path,
-    ngx_log_t *log);
 static void ngx_tecken_symcache_deletions(ngx_tecken_symcache_path_t *path,
     ngx_log_t *log);
 static ngx_uint_t ngx_tecken_symcache_dead(ngx_pid_t pid);
@@ -161,7 +159,7 @@ ngx_tecken_symcache_scan(ngx_tecken_symcache_path_t *path, ngx_msec_t last,
 
 /* files whose process was killed before it was through with them */
 
-static void
+void
 ngx_tecken_symcache_orphans(ngx_tecken_symcache_path_t *path, ngx_log_t *log)
 {
     uint32_t                     i, busy;

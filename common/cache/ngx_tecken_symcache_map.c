@@ -323,16 +323,9 @@ ngx_tecken_symcache_loaded(ngx_tecken_task_t *task)
     map = load->waiter;
     rc = load->rc;
 
-    if (rc == NGX_OK) {
-        map->ref = load->map.ref;
-        map->addr = load->map.addr;
-        map->size = load->map.size;
-        map->sequence = load->map.sequence;
-
-        if (!ngx_tecken_symcache_current(map, 0)) {
-            ngx_tecken_symcache_unmap(map->path, map->addr, map->size);
-            rc = NGX_AGAIN;
-        }
+    if (rc == NGX_OK && !ngx_tecken_symcache_current(&load->map, 0)) {
+        ngx_tecken_symcache_unmap(map->path, load->map.addr, load->map.size);
+        rc = NGX_AGAIN;
     }
 
     if (rc == NGX_AGAIN) {
@@ -349,16 +342,21 @@ ngx_tecken_symcache_loaded(ngx_tecken_task_t *task)
         }
     }
 
-    ngx_tecken_task_destroy(task);
-
     map->loading = 0;
 
     if (rc == NGX_OK) {
+        map->ref = load->map.ref;
+        map->addr = load->map.addr;
+        map->size = load->map.size;
+        map->sequence = load->map.sequence;
+
         map->path->sh->maps[ngx_process_slot]++;
 
     } else {
         ngx_tecken_symcache_unlink_map(map);
     }
+
+    ngx_tecken_task_destroy(task);
 
     /* handlers may free the memory of their op, open, cancel others */
 

@@ -251,6 +251,10 @@ void ngx_tecken_symcache_remove(ngx_tecken_symcache_path_t *path,
 void ngx_tecken_symcache_clean(ngx_tecken_symcache_path_t *path,
     ngx_log_t *log);
 
+/* what processes have left that were killed between index and file */
+void ngx_tecken_symcache_orphans(ngx_tecken_symcache_path_t *path,
+    ngx_log_t *log);
+
 ngx_msec_t ngx_tecken_symcache_manager(void *data);
 void ngx_tecken_symcache_loader(void *data);
 

@@ -10,7 +10,11 @@
  * LD_PRELOAD: one call fails, or the process dies before it.  The file named
  * by TECKEN_FAULT says which, "N E ID": the Nth of the calls below, counted
  * from when ID is seen first, fails with errno E, or the process gets SIGKILL
- * if E is 0.  The file is removed when that happens.
+ * if E is 0, or right after it if E is -1.  The file is removed when that
+ * happens.
+ *
+ * While the file named by TECKEN_FULL is there, no write to a file in a folder
+ * "temp" finds room.
  */
 
 
@@ -23,6 +27,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 
@@ -49,6 +55,7 @@ fault(void)
     }
 
     hit = 0;
+    err = 0;
 
     if (fscanf(f, "%d %d %d", &n, &err, &id) == 3) {
         pthread_mutex_lock(&lock);
@@ -75,7 +82,53 @@ fault(void)
         raise(SIGKILL);
     }
 
+    if (err == -1) {
+        return -1;
+    }
+
     errno = err;
+
+    return 1;
+}
+
+
+static int
+after(int how, int rc)
+{
+    if (how == -1) {
+        raise(SIGKILL);
+    }
+
+    return rc;
+}
+
+
+static int
+full(int fd)
+{
+    int          n;
+    char         link[64], path[4096];
+    const char  *name;
+
+    name = getenv("TECKEN_FULL");
+    if (name == NULL || access(name, F_OK) == -1) {
+        return 0;
+    }
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+
+    n = (int) readlink(link, path, sizeof(path) - 1);
+    if (n == -1) {
+        return 0;
+    }
+
+    path[n] = '\0';
+
+    if (strstr(path, "/temp/") == NULL) {
+        return 0;
+    }
+
+    errno = ENOSPC;
 
     return 1;
 }
@@ -84,19 +137,23 @@ fault(void)
 int
 fsync(int fd)
 {
+    int          how;
     static int  (*next)(int);
 
     if (next == NULL) {
         next = (int (*)(int)) dlsym(RTLD_NEXT, "fsync");
     }
 
-    return fault() ? -1 : next(fd);
+    how = fault();
+
+    return how == 1 ? -1 : after(how, next(fd));
 }
 
 
 int
 renameat(int from, const char *old, int to, const char *new)
 {
+    int          how;
     static int  (*next)(int, const char *, int, const char *);
 
     if (next == NULL) {
@@ -104,5 +161,101 @@ renameat(int from, const char *old, int to, const char *new)
                dlsym(RTLD_NEXT, "renameat");
     }
 
-    return fault() ? -1 : next(from, old, to, new);
+    how = fault();
+
+    return how == 1 ? -1 : after(how, next(from, old, to, new));
+}
+
+
+int
+rename(const char *old, const char *new)
+{
+    int          how;
+    static int  (*next)(const char *, const char *);
+
+    if (next == NULL) {
+        next = (int (*)(const char *, const char *)) dlsym(RTLD_NEXT,
+                                                           "rename");
+    }
+
+    how = fault();
+
+    return how == 1 ? -1 : after(how, next(old, new));
+}
+
+
+int
+unlink(const char *path)
+{
+    int          how;
+    const char  *name;
+    static int  (*next)(const char *);
+
+    if (next == NULL) {
+        next = (int (*)(const char *)) dlsym(RTLD_NEXT, "unlink");
+    }
+
+    /* that of fault() */
+
+    name = getenv("TECKEN_FAULT");
+
+    how = (name && strcmp(name, path) == 0) ? 0 : fault();
+
+    return how == 1 ? -1 : after(how, next(path));
+}
+
+
+ssize_t
+write(int fd, const void *data, size_t size)
+{
+    static ssize_t  (*next)(int, const void *, size_t);
+
+    if (next == NULL) {
+        next = (ssize_t (*)(int, const void *, size_t)) dlsym(RTLD_NEXT,
+                                                              "write");
+    }
+
+    return full(fd) ? -1 : next(fd, data, size);
+}
+
+
+ssize_t
+writev(int fd, const struct iovec *iov, int n)
+{
+    static ssize_t  (*next)(int, const struct iovec *, int);
+
+    if (next == NULL) {
+        next = (ssize_t (*)(int, const struct iovec *, int)) dlsym(RTLD_NEXT,
+                                                                   "writev");
+    }
+
+    return full(fd) ? -1 : next(fd, iov, n);
+}
+
+
+ssize_t
+pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+    static ssize_t  (*next)(int, const void *, size_t, off_t);
+
+    if (next == NULL) {
+        next = (ssize_t (*)(int, const void *, size_t, off_t))
+               dlsym(RTLD_NEXT, "pwrite");
+    }
+
+    return full(fd) ? -1 : next(fd, data, size, offset);
+}
+
+
+ssize_t
+pwrite64(int fd, const void *data, size_t size, off64_t offset)
+{
+    static ssize_t  (*next)(int, const void *, size_t, off64_t);
+
+    if (next == NULL) {
+        next = (ssize_t (*)(int, const void *, size_t, off64_t))
+               dlsym(RTLD_NEXT, "pwrite64");
+    }
+
+    return full(fd) ? -1 : next(fd, data, size, offset);
 }

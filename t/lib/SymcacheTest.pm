@@ -191,7 +191,9 @@ sub leftovers
     my ($dir) = @_;
 
     opendir my $dh, "$dir/c/temp" or return ();
-    return sort grep { !/^\.\.?$/ } readdir $dh;
+    my @names = sort grep { !/^\.\.?$/ } readdir $dh;
+
+    return @names;
 }
 
 

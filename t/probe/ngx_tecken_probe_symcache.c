@@ -14,13 +14,15 @@
  *     op=status
  *     op=check
  *     op=bench file=F set=N n=N
- *     op=kill
+ *     op=kill step=change|reserved|doomed|deleted file=F
  *
  * A symcache is built of a .sym that has the function S at 0x1000 and nearly
  * BYTES of other symbols; who has a symcache looks that function up.  hold is
  * a pause: before the temp file is made, before the commit, or while the
  * symcache is in use.  check walks the index and says what is wrong with it.
- * kill is the end of the worker amid a change, with all lists broken.
+ * kill is the end of the worker: amid a change, with all lists broken; when it
+ * was to rename a file, or to unlink one; when it was to unlink those of a
+ * symbol.
  */
 
 
@@ -99,7 +101,9 @@ static const char *ngx_tecken_probe_symcache_wrong(
     ngx_tecken_symcache_sh_t *sh);
 static ngx_int_t ngx_tecken_probe_symcache_bench(
     ngx_tecken_probe_symcache_ctx_t *ctx);
-static void ngx_tecken_probe_symcache_kill(ngx_tecken_symcache_path_t *path);
+static void ngx_tecken_probe_symcache_kill(
+    ngx_tecken_probe_symcache_ctx_t *ctx, ngx_str_t *step);
+static void ngx_tecken_probe_symcache_break(ngx_tecken_symcache_sh_t *sh);
 static ngx_int_t ngx_tecken_probe_symcache_arg(ngx_http_request_t *r,
     const char *name, ngx_int_t value);
 static ngx_int_t ngx_tecken_probe_symcache_send(ngx_http_request_t *r,
@@ -228,7 +232,8 @@ ngx_tecken_probe_symcache_handler(ngx_http_request_t *r)
         return ngx_tecken_probe_symcache_check(r, ctx->path);
 
     case 'i':
-        ngx_tecken_probe_symcache_kill(ctx->path);
+        (void) ngx_http_arg(r, (u_char *) "step", 4, &op);
+        ngx_tecken_probe_symcache_kill(ctx, &op);
         return NGX_ERROR;
 
     default:
@@ -727,18 +732,56 @@ ngx_tecken_probe_symcache_bench(ngx_tecken_probe_symcache_ctx_t *ctx)
 
 
 static void
-ngx_tecken_probe_symcache_kill(ngx_tecken_symcache_path_t *path)
+ngx_tecken_probe_symcache_kill(ngx_tecken_probe_symcache_ctx_t *ctx,
+    ngx_str_t *step)
 {
     uint32_t                   i;
     ngx_tecken_symcache_sh_t  *sh;
 
-    ngx_tecken_symcache_lock(path);
+    sh = ctx->path->sh;
 
-    sh = path->sh;
+    ngx_tecken_symcache_lock(ctx->path);
+
+    i = ngx_tecken_symcache_find(sh, &ctx->key);
+
+    switch (step->data[0]) {
+
+    case 'c':
+        ngx_tecken_probe_symcache_break(sh);
+        (void) raise(SIGKILL);
+        break;
+
+    case 'r':
+        (void) ngx_tecken_symcache_reserve(sh, &ctx->key, 1048576);
+        break;
+
+    default: /* "doomed", "deleted" */
+
+        if (step->data[1] == 'e') {
+            (void) ngx_tecken_symcache_deletion_add(sh, ctx->key.symbol);
+        }
+
+        if (i) {
+            ngx_tecken_symcache_doom(sh, i);
+        }
+
+        break;
+    }
+
+    ngx_tecken_symcache_unlock(ctx->path);
+
+    (void) raise(SIGKILL);
+}
+
+
+/* who walks any of these lists walks for ever */
+
+static void
+ngx_tecken_probe_symcache_break(ngx_tecken_symcache_sh_t *sh)
+{
+    uint32_t  i;
 
     ngx_tecken_cache_change(sh);
-
-    /* who walks any of these walks for ever */
 
     for (i = 0; i <= sh->capacity + 1; i++) {
 
@@ -754,8 +797,7 @@ ngx_tecken_probe_symcache_kill(ngx_tecken_symcache_path_t *path)
     sh->free = sh->fresh;
     sh->files = 0;
     sh->size = -1;
-
-    (void) raise(SIGKILL);
+    sh->pending = 77;
 }
 
 
