@@ -147,6 +147,13 @@ void ngx_tecken_symcache_hold(ngx_tecken_symcache_ref_t *ref);
 void ngx_tecken_symcache_close(ngx_tecken_symcache_ref_t *ref);
 
 /*
+ * Reads what every lookup visits into memory, in a thread, for a file that was
+ * not used for long; the few pages that are left are those of the addresses:
+ * who looks many up does so in a thread.
+ */
+void ngx_tecken_symcache_prefetch(ngx_tecken_symcache_ref_t *ref);
+
+/*
  * Building.  begin() on the event loop before the sources are asked: what is
  * deleted from then on is not stored by commit().  temp() opens file->fd,
  * commit() opens the finished symcache, makes room for it and renames it into

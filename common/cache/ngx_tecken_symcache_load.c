@@ -10,6 +10,8 @@
 #include <ngx_tecken_cache_sh.h>
 #include <ngx_tecken_symcache_sh.h>
 
+#include <tk_symcache_format.h>
+
 #include <sys/mman.h>
 
 
@@ -17,6 +19,8 @@ static void ngx_tecken_symcache_load_run(ngx_tecken_task_t *task);
 static void ngx_tecken_symcache_load_file(ngx_tecken_symcache_load_t *load,
     u_char *name);
 static ngx_uint_t ngx_tecken_symcache_unsure(struct stat *st);
+static ngx_int_t ngx_tecken_symcache_advise(ngx_tecken_symcache_map_t *map,
+    int advice);
 static void ngx_tecken_symcache_gone(ngx_tecken_symcache_load_t *load);
 static void ngx_tecken_symcache_corrupt(ngx_tecken_symcache_load_t *load,
     u_char *name, struct stat *st, const char *reason);
@@ -222,6 +226,10 @@ ngx_tecken_symcache_map(ngx_tecken_symcache_map_t *map, ngx_fd_t fd,
         return NGX_ERROR;
     }
 
+    if (verify) {
+        (void) madvise(addr, size, MADV_SEQUENTIAL);
+    }
+
     if (tk_symcache_open(&map->ref.sc, addr, size, reason) != 0
         || (verify && tk_symcache_verify(&map->ref.sc, reason) != 0))
     {
@@ -232,7 +240,66 @@ ngx_tecken_symcache_map(ngx_tecken_symcache_map_t *map, ngx_fd_t fd,
     map->addr = addr;
     map->size = size;
 
+    /* a lookup visits some pages here and there */
+
+    (void) madvise(addr, size, MADV_RANDOM);
+
+    (void) ngx_tecken_symcache_advise(map, MADV_WILLNEED);
+
     return NGX_OK;
+}
+
+
+void
+ngx_tecken_symcache_prefetch(ngx_tecken_symcache_ref_t *ref)
+{
+    ngx_tecken_symcache_map_t  *map;
+
+    map = (ngx_tecken_symcache_map_t *) ref;
+
+#ifdef MADV_POPULATE_READ
+
+    if (ngx_tecken_symcache_advise(map, MADV_POPULATE_READ) == NGX_OK) {
+        return;
+    }
+
+#endif
+
+    (void) ngx_tecken_symcache_advise(map, MADV_WILLNEED);
+}
+
+
+/* the sections that every lookup visits, small ones */
+
+static ngx_int_t
+ngx_tecken_symcache_advise(ngx_tecken_symcache_map_t *map, int advice)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i;
+    const tk_symcache_header_t   *h;
+    const tk_symcache_section_t  *section;
+
+    static const ngx_uint_t  small[] = {
+        TK_SYMCACHE_INDEX, TK_SYMCACHE_FILES, TK_SYMCACHE_WORDS
+    };
+
+    h = map->addr;
+    rc = NGX_OK;
+
+    for (i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
+
+        section = &h->section[small[i]];
+
+        if (section->size
+            && madvise((u_char *) map->addr + section->offset, section->size,
+                       advice)
+               == -1)
+        {
+            rc = NGX_ERROR;
+        }
+    }
+
+    return rc;
 }
 
 
