@@ -329,9 +329,17 @@ subtest 'maps' => sub {
     is_deeply [ grep { $_ ne 'n9' } map { take($_) } @herd ], [],
               'fifty at once';
 
-    is ask($client, 'op=open&file=f10&cancel=1'), 'cancelled',
-       'who does not wait' if status($client)->{maps};
-    is ask($client, 'op=open&file=f10'), 'n10', 'harms nobody';
+    is ask($client, 'op=open&file=f1&cancel=1'), 'cancelled',
+       'who does not wait for it to be opened';
+    is ask($client, 'op=open&file=f1'), 'n1', 'harms nobody';
+
+    # an index of many pages that are not in memory
+    is ask($client, 'op=build&file=big&name=big&size=20000000'), 'big',
+       'a large one';
+    my ($before, $after) = ask($client, 'op=open&file=big&prefetch=1')
+                           =~ /\A(\d+)% then (\d+)%\z/;
+    cmp_ok $before, '<', 100, 'not all of its index is in memory';
+    is $after, 100, 'prefetched, it is';
 
     done($nginx);
 };

@@ -14,10 +14,10 @@
 #define NGX_TECKEN_SYMCACHE_MANAGER_FILES      100
 #define NGX_TECKEN_SYMCACHE_MANAGER_THRESHOLD  200
 #define NGX_TECKEN_SYMCACHE_MANAGER_SLEEP      50
-#define NGX_TECKEN_SYMCACHE_MANAGER_WAIT       10000
+#define NGX_TECKEN_SYMCACHE_MANAGER_WAIT       5000
 
 /* in seconds: the temp folder; all folders, one after the other */
-#define NGX_TECKEN_SYMCACHE_CLEAN              10
+#define NGX_TECKEN_SYMCACHE_CLEAN              5
 #define NGX_TECKEN_SYMCACHE_SCAN               3600
 
 /* what is not done by then, by a process that lives, will never be */

@@ -10,6 +10,7 @@
  *
  *     op=build file=F set=N name=S size=BYTES at=begin|temp|ref hold=MSEC
  *     op=open file=F set=N hold=MSEC cancel=1
+ *     op=open file=F set=N prefetch=1
  *     op=delete file=F
  *     op=status
  *     op=check
@@ -19,7 +20,8 @@
  * A symcache is built of a .sym that has the function S at 0x1000 and nearly
  * BYTES of other symbols; who has a symcache looks that function up.  hold is
  * a pause: before the temp file is made, before the commit, or while the
- * symcache is in use.  check walks the index and says what is wrong with it.
+ * symcache is in use.  prefetch says which part of the index is in memory when
+ * the file was dropped from it, and after prefetch().  check walks the index and says what is wrong with it.
  * kill is the end of the worker: amid a change, with all lists broken; when it
  * was to rename a file, or to unlink one; when it was to unlink those of a
  * symbol.
@@ -30,6 +32,9 @@
 #include <ngx_tecken_cache_sh.h>
 #include <ngx_tecken_symcache_sh.h>
 #include <tk_symcache_build.h>
+#include <tk_symcache_format.h>
+
+#include <sys/mman.h>
 
 
 typedef struct ngx_tecken_probe_symcache_ctx_s  ngx_tecken_probe_symcache_ctx_t;
@@ -78,6 +83,10 @@ static void ngx_tecken_probe_symcache_committed(ngx_tecken_task_t *task);
 static void ngx_tecken_probe_symcache_post(
     ngx_tecken_probe_symcache_ctx_t *ctx, ngx_tecken_task_handler_pt run,
     ngx_tecken_task_handler_pt done);
+static void ngx_tecken_probe_symcache_prefetch_run(ngx_tecken_task_t *task);
+static ngx_uint_t ngx_tecken_probe_symcache_resident(
+    ngx_tecken_symcache_map_t *map);
+static void ngx_tecken_probe_symcache_prefetched(ngx_tecken_task_t *task);
 static ngx_int_t ngx_tecken_probe_symcache_open(
     ngx_tecken_probe_symcache_ctx_t *ctx);
 static void ngx_tecken_probe_symcache_opened(ngx_tecken_symcache_op_t *op);
@@ -492,6 +501,14 @@ ngx_tecken_probe_symcache_use(ngx_tecken_probe_symcache_ctx_t *ctx)
     case NGX_OK:
         ctx->ref = ctx->op.ref;
         ngx_str_set(&ctx->at, "use");
+
+        if (ngx_tecken_probe_symcache_arg(ctx->request, "prefetch", 0)) {
+            ngx_tecken_probe_symcache_post(ctx,
+                                       ngx_tecken_probe_symcache_prefetch_run,
+                                       ngx_tecken_probe_symcache_prefetched);
+            return;
+        }
+
         ngx_tecken_probe_symcache_pause(ctx, "use",
                                         ngx_tecken_probe_symcache_answer);
         return;
@@ -504,6 +521,91 @@ ngx_tecken_probe_symcache_use(ngx_tecken_probe_symcache_ctx_t *ctx)
         ngx_tecken_probe_symcache_finish(ctx, (u_char *) "error\n", 6);
         return;
     }
+}
+
+
+/* in a thread */
+
+static void
+ngx_tecken_probe_symcache_prefetch_run(ngx_tecken_task_t *task)
+{
+    int                                fd;
+    ngx_uint_t                         before, after;
+    ngx_tecken_symcache_map_t         *map;
+    ngx_tecken_probe_symcache_ctx_t  **pp, *ctx;
+    u_char                             name[NGX_MAX_PATH];
+
+    pp = task->data;
+    ctx = *pp;
+
+    map = (ngx_tecken_symcache_map_t *) ctx->ref;
+
+    ngx_tecken_symcache_name(ctx->path, &ctx->key, name);
+
+    fd = open((char *) name, O_RDONLY);
+
+    if (fd != -1) {
+        (void) fsync(fd);
+        (void) madvise(map->addr, map->size, MADV_DONTNEED);
+        (void) posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        (void) close(fd);
+    }
+
+    before = ngx_tecken_probe_symcache_resident(map);
+
+    ngx_tecken_symcache_prefetch(ctx->ref);
+
+    after = ngx_tecken_probe_symcache_resident(map);
+
+    *ngx_sprintf(ctx->reason, "%ui%% then %ui%%", before, after) = '\0';
+}
+
+
+static ngx_uint_t
+ngx_tecken_probe_symcache_resident(ngx_tecken_symcache_map_t *map)
+{
+    size_t                        i, n, sum;
+    const tk_symcache_header_t   *h;
+    const tk_symcache_section_t  *index;
+    u_char                        pages[4096];
+
+    h = map->addr;
+    index = &h->section[TK_SYMCACHE_INDEX];
+
+    n = (index->size + ngx_pagesize - 1) / ngx_pagesize;
+
+    if (n == 0 || n > sizeof(pages)
+        || mincore((u_char *) map->addr + index->offset, index->size, pages)
+           == -1)
+    {
+        return 1000;
+    }
+
+    for (i = 0, sum = 0; i < n; i++) {
+        sum += pages[i] & 1;
+    }
+
+    return 100 * sum / n;
+}
+
+
+static void
+ngx_tecken_probe_symcache_prefetched(ngx_tecken_task_t *task)
+{
+    size_t                             len;
+    ngx_tecken_probe_symcache_ctx_t  **pp, *ctx;
+
+    pp = task->data;
+    ctx = *pp;
+
+    ngx_tecken_task_destroy(task);
+
+    ngx_tecken_symcache_close(ctx->ref);
+
+    len = ngx_strlen(ctx->reason);
+    ctx->reason[len++] = LF;
+
+    ngx_tecken_probe_symcache_finish(ctx, ctx->reason, len);
 }
 
 
