@@ -33,7 +33,7 @@
  * defined symbol: ngx_tecken_abi_N".  N changes with every layout here.
  */
 
-#define NGX_TECKEN_ABI  ngx_tecken_abi_1
+#define NGX_TECKEN_ABI  ngx_tecken_abi_2
 
 extern const ngx_uint_t  NGX_TECKEN_ABI;
 

@@ -51,7 +51,7 @@ static ngx_int_t ngx_tecken_metrics_content(ngx_http_request_t *r);
 static ngx_int_t ngx_tecken_dockerflow_content(ngx_http_request_t *r);
 
 
-const ngx_uint_t  NGX_TECKEN_ABI = 1;
+const ngx_uint_t  NGX_TECKEN_ABI = 2;
 
 
 static ngx_conf_num_bounds_t  ngx_tecken_connections_bounds = {

@@ -162,6 +162,7 @@ sub defaults
     my $common = slurp($Module{common});
     my ($resolver) = $common =~ /resolver_timeout, (\d+)\)/;
     my ($connections) = $common =~ /->connections, (\d+)\)/;
+    my ($maps) = $common =~ /symcache_maps, (\d+)\)/;
     my ($found) = $common =~ /prev->valid_found, (\d+)\)/;
     my ($missing) = $common =~ /prev->valid_missing, (\d+)\)/;
     my ($presign) = $text =~ /prev->presign_expires,\s+(\d+)\)/;
@@ -169,6 +170,7 @@ sub defaults
     my %coded = (
         tecken_resolver_timeout => $resolver / 1000 . 's',
         tecken_connections => $connections,
+        tecken_symcache_maps => $maps,
         tecken_cache_valid =>
             sprintf('found=%dh missing=%dh', $found / 3600, $missing / 3600),
         tecken_presign_expires => $presign / 3600 . 'h',
@@ -350,6 +352,7 @@ sub example
 
     $text =~ s,^user .*\n|^pid .*\n,,mg;
     $text =~ s,/var/lib/tecken/symbols,$dir/symbols,;
+    $text =~ s,/var/cache/tecken,$dir/symcaches,;
     $text =~ s,/etc/tecken/,$dir/,g;
     $text =~ s,/etc/ssl/certs/ca-certificates\.crt,$dir/ca.pem,;
     $text =~ s,127\.0\.0\.1:8125,127.0.0.1:%%PORT_2%%,;
@@ -387,6 +390,7 @@ sub metrics
         tecken_statsd   127.0.0.1:%%PORT_1%%;
         tecken_storage  local file://%%PREFIX%%/spool;
         tecken_storage  public http://127.0.0.1:9/b access=public;
+        tecken_symcache_path %%PREFIX%%/symcaches max_size=1g;
 HTTP
         location /          { tecken_download; tecken_sources local public; }
         location = /metrics { tecken_metrics; }

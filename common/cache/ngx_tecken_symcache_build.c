@@ -117,8 +117,8 @@ ngx_tecken_symcache_create(ngx_tecken_symcache_path_t *path, u_char *name,
                 continue;
             }
 
-            ngx_log_error(NGX_LOG_CRIT, log, err, "open() \"%s\" failed",
-                          name);
+            ngx_log_error(NGX_LOG_CRIT, log, err,
+                          ngx_open_file_n " \"%s\" failed", name);
             return NGX_INVALID_FILE;
         }
 
@@ -211,8 +211,8 @@ ngx_tecken_symcache_commit(ngx_tecken_symcache_file_t *file, ngx_log_t *log)
     }
 
     if (fstat(file->fd, &st) == -1) {
-        ngx_log_error(NGX_LOG_CRIT, log, ngx_errno, "fstat() \"%V\" failed",
-                      &file->name);
+        ngx_log_error(NGX_LOG_CRIT, log, ngx_errno,
+                      ngx_fd_info_n " \"%V\" failed", &file->name);
         rc = NGX_ERROR;
         goto failed;
     }
@@ -220,11 +220,16 @@ ngx_tecken_symcache_commit(ngx_tecken_symcache_file_t *file, ngx_log_t *log)
     rc = ngx_tecken_symcache_map(map, file->fd, (size_t) st.st_size, 0,
                                  &reason);
 
-    if (rc != NGX_OK) {
-        ngx_log_error(NGX_LOG_CRIT, log, rc == NGX_ERROR ? ngx_errno : 0,
-                      "symcache \"%V\" that was just built %s%s", &file->name,
-                      rc == NGX_ERROR ? "cannot be mapped" : "is not valid: ",
-                      rc == NGX_ERROR ? "" : reason);
+    if (rc == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_CRIT, log, ngx_errno, "mmap(\"%V\") failed",
+                      &file->name);
+        goto failed;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ALERT, log, 0,
+                      "symcache \"%V\" was built wrong: %s", &file->name,
+                      reason);
         goto failed;
     }
 
@@ -308,7 +313,7 @@ ngx_tecken_symcache_publish(ngx_tecken_symcache_file_t *file, off_t size,
     }
 
     if (!ngx_tecken_symcache_deleted(sh, file->key.symbol, file->token)) {
-        ngx_tecken_symcache_store(sh, i, ngx_time(), 1);
+        ngx_tecken_symcache_store(sh, i, 0, 1);
         ngx_tecken_symcache_unlock(path);
         return sequence;
     }

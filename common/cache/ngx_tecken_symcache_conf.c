@@ -184,8 +184,8 @@ ngx_tecken_symcache_param(ngx_conf_t *cf, ngx_tecken_symcache_path_t *path,
 
         if (size < (off_t) (64 * ngx_pagesize)) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "zone of symcaches is too small, it needs %uzk",
-                               64 * ngx_pagesize / 1024);
+                               "zone of symcaches is too small, it needs "
+                               "%uzk", 64 * ngx_pagesize / 1024);
             return NGX_CONF_ERROR;
         }
 

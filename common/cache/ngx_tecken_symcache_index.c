@@ -17,6 +17,8 @@
 static void ngx_tecken_symcache_size(ngx_tecken_symcache_sh_t *sh,
     size_t size);
 static void ngx_tecken_symcache_repair(ngx_tecken_symcache_sh_t *sh);
+static void ngx_tecken_symcache_order(ngx_tecken_symcache_sh_t *sh,
+    uint32_t list);
 static uint32_t *ngx_tecken_symcache_bucket(ngx_tecken_symcache_sh_t *sh,
     uint64_t *symbol);
 static void ngx_tecken_symcache_chain(ngx_tecken_symcache_sh_t *sh,
@@ -122,13 +124,13 @@ ngx_tecken_symcache_size(ngx_tecken_symcache_sh_t *sh, size_t size)
 
 /*
  * A node says by itself what it is, in one store, so all the rest can be made
- * of the nodes.  Their order is kept to a factor of two of their age.
+ * of the nodes.
  */
 
 static void
 ngx_tecken_symcache_repair(ngx_tecken_symcache_sh_t *sh)
 {
-    uint32_t                     i, busy;
+    uint32_t                     i, busy, list;
     ngx_uint_t                   n;
     ngx_tecken_symcache_node_t  *node;
 
@@ -145,6 +147,8 @@ ngx_tecken_symcache_repair(ngx_tecken_symcache_sh_t *sh)
     sh->files = 0;
     sh->size = 0;
 
+    list = 0;
+
     for (i = 1; i <= sh->fresh; i++) {
 
         node = ngx_tecken_symcache_node(sh, i);
@@ -158,6 +162,8 @@ ngx_tecken_symcache_repair(ngx_tecken_symcache_sh_t *sh)
 
         case NGX_TECKEN_SYMCACHE_STORED:
             ngx_tecken_symcache_chain(sh, i);
+            node->next = list;
+            list = i;
             break;
 
         default: /* reserved or deleting */
@@ -169,7 +175,7 @@ ngx_tecken_symcache_repair(ngx_tecken_symcache_sh_t *sh)
         sh->size += node->size;
     }
 
-    ngx_tecken_symcache_sort(sh);
+    ngx_tecken_symcache_order(sh, list);
 
     sh->pending = 0;
 
@@ -187,45 +193,84 @@ ngx_tecken_symcache_repair(ngx_tecken_symcache_sh_t *sh)
 void
 ngx_tecken_symcache_sort(ngx_tecken_symcache_sh_t *sh)
 {
-    time_t                       now;
-    uint32_t                     i, next, age, heads[33];
-    ngx_uint_t                   n;
+    uint32_t                     i, next, list;
     ngx_tecken_symcache_node_t  *node;
 
     ngx_tecken_cache_change(sh);
 
-    ngx_memzero(heads, sizeof(heads));
+    list = 0;
 
-    now = ngx_time();
-
-    for (i = 1; i <= sh->fresh; i++) {
-
+    for (i = ngx_tecken_symcache_node(sh, 0)->next; i; i = next) {
         node = ngx_tecken_symcache_node(sh, i);
+        next = node->next;
 
-        if (node->state != NGX_TECKEN_SYMCACHE_STORED) {
-            continue;
+        node->next = list;
+        list = i;
+    }
+
+    ngx_tecken_symcache_order(sh, list);
+}
+
+
+/*
+ * Makes the LRU list of nodes that are linked by next, by the time of their
+ * last use, a byte at a time; of equal ones the first is older.
+ */
+
+static void
+ngx_tecken_symcache_order(ngx_tecken_symcache_sh_t *sh, uint32_t list)
+{
+    uint32_t                     i, next, last, heads[256], tails[256];
+    ngx_uint_t                   n, shift;
+    ngx_tecken_symcache_node_t  *node;
+
+    for (shift = 0; shift < 32; shift += 8) {
+
+        ngx_memzero(heads, sizeof(heads));
+
+        for (i = list; i; i = next) {
+            node = ngx_tecken_symcache_node(sh, i);
+            next = node->next;
+
+            n = (node->used >> shift) & 0xff;
+
+            if (heads[n]) {
+                ngx_tecken_symcache_node(sh, tails[n])->next = i;
+
+            } else {
+                heads[n] = i;
+            }
+
+            tails[n] = i;
+            node->next = 0;
         }
 
-        age = (uint32_t) ngx_max((int64_t) now - (int64_t) node->used, 0);
+        list = 0;
+        last = 0;
 
-        for (n = 0; age; n++) {
-            age >>= 1;
+        for (n = 0; n < 256; n++) {
+
+            if (heads[n] == 0) {
+                continue;
+            }
+
+            if (last) {
+                ngx_tecken_symcache_node(sh, last)->next = heads[n];
+
+            } else {
+                list = heads[n];
+            }
+
+            last = tails[n];
         }
-
-        node->next = heads[n];
-        heads[n] = i;
     }
 
     ngx_tecken_symcache_node(sh, 0)->prev = 0;
     ngx_tecken_symcache_node(sh, 0)->next = 0;
 
-    n = 33;
-
-    while (n--) {
-        for (i = heads[n]; i; i = next) {
-            next = ngx_tecken_symcache_node(sh, i)->next;
-            ngx_tecken_symcache_link(sh, 0, i);
-        }
+    for (i = list; i; i = next) {
+        next = ngx_tecken_symcache_node(sh, i)->next;
+        ngx_tecken_symcache_link(sh, 0, i);
     }
 }
 
@@ -407,17 +452,17 @@ ngx_tecken_symcache_store(ngx_tecken_symcache_sh_t *sh, uint32_t i,
 
     ngx_tecken_symcache_unlist(sh, i);
 
-    node->used = (uint32_t) used;
+    /* what is found in the directory comes after what is in use */
+
+    head = used ? ngx_tecken_symcache_node(sh, 0)->prev : 0;
+
+    node->used = (uint32_t) (used ? used : ngx_time());
     node->verified = (u_char) verified;
 
     ngx_tecken_cache_barrier();
     node->state = NGX_TECKEN_SYMCACHE_STORED;
 
     ngx_tecken_symcache_chain(sh, i);
-
-    /* what is found in the directory comes after what is in use */
-
-    head = (used == ngx_time()) ? 0 : ngx_tecken_symcache_node(sh, 0)->prev;
 
     ngx_tecken_symcache_link(sh, head, i);
 }
@@ -541,7 +586,7 @@ ngx_tecken_symcache_deletion_add(ngx_tecken_symcache_sh_t *sh,
 
 void
 ngx_tecken_symcache_deletion_done(ngx_tecken_symcache_sh_t *sh,
-    uint64_t *symbol, uint64_t sequence)
+    uint64_t *symbol, uint64_t sequence, ngx_pid_t owner)
 {
     ngx_uint_t                      n;
     ngx_tecken_symcache_deleted_t  *d;
@@ -555,8 +600,11 @@ ngx_tecken_symcache_deletion_done(ngx_tecken_symcache_sh_t *sh,
         {
             ngx_tecken_cache_change(sh);
 
-            d->owner = 0;
-            sh->pending--;
+            d->owner = owner;
+
+            if (owner == 0) {
+                sh->pending--;
+            }
         }
     }
 }

@@ -137,14 +137,14 @@ ngx_tecken_symcache_load_file(ngx_tecken_symcache_load_t *load, u_char *name)
             return;
         }
 
-        ngx_log_error(NGX_LOG_CRIT, load->log, err, "open() \"%s\" failed",
-                      name);
+        ngx_log_error(NGX_LOG_CRIT, load->log, err,
+                      ngx_open_file_n " \"%s\" failed", name);
         return;
     }
 
     if (fstat(fd, &st) == -1) {
         ngx_log_error(NGX_LOG_CRIT, load->log, ngx_errno,
-                      "fstat() \"%s\" failed", name);
+                      ngx_fd_info_n " \"%s\" failed", name);
         goto done;
     }
 
@@ -155,7 +155,7 @@ ngx_tecken_symcache_load_file(ngx_tecken_symcache_load_t *load, u_char *name)
 
     if (load->rc == NGX_ERROR) {
         ngx_log_error(NGX_LOG_CRIT, load->log, ngx_errno,
-                      "mmap() of \"%s\" failed", name);
+                      "mmap(\"%s\") failed", name);
         goto done;
     }
 
@@ -433,7 +433,7 @@ ngx_tecken_symcache_adopt(ngx_tecken_symcache_load_t *load, off_t size)
         i = ngx_tecken_symcache_reserve(sh, &map->key, size);
 
         if (i) {
-            ngx_tecken_symcache_store(sh, i, ngx_time(), 1);
+            ngx_tecken_symcache_store(sh, i, 0, 1);
             map->sequence = ngx_tecken_symcache_node(sh, i)->sequence;
         }
 

@@ -249,7 +249,8 @@ ngx_tecken_symcache_deletions(ngx_tecken_symcache_path_t *path,
 static ngx_uint_t
 ngx_tecken_symcache_dead(ngx_pid_t pid)
 {
-    return kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH;
+    return pid == NGX_INVALID_PID
+           || (kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH);
 }
 
 
@@ -344,9 +345,9 @@ ngx_tecken_symcache_warm(ngx_tecken_symcache_path_t *path, ngx_log_t *log)
     ngx_tecken_symcache_sort(sh);
     ngx_tecken_symcache_unlock(path);
 
-    ngx_log_error(NGX_LOG_NOTICE, log, 0, "symcaches in \"%V\": %uD, %.3fM",
-                  &path->path->name, sh->files,
-                  (double) sh->size / (1024 * 1024));
+    ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                  "symcaches in \"%V\": %uD of %O bytes", &path->path->name,
+                  sh->files, sh->size);
 }
 
 
@@ -390,7 +391,7 @@ ngx_tecken_symcache_scan_dir(ngx_tecken_symcache_scan_t *scan, size_t len,
 
         if (ngx_errno != NGX_ENOENT && ngx_errno != NGX_ENOTDIR) {
             ngx_log_error(NGX_LOG_CRIT, scan->log, ngx_errno,
-                          "opendir() \"%s\" failed", scan->name);
+                          ngx_open_dir_n " \"%s\" failed", scan->name);
         }
 
         return;
@@ -510,7 +511,7 @@ ngx_tecken_symcache_scan_add(ngx_tecken_symcache_path_t *path,
 
         if (i) {
             used = ngx_max(st->st_atime, st->st_mtime);
-            ngx_tecken_symcache_store(sh, i, ngx_min(used, ngx_time() - 1), 0);
+            ngx_tecken_symcache_store(sh, i, ngx_min(used, ngx_time()), 0);
 
         } else {
             rc = NGX_DECLINED;

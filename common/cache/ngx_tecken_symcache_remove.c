@@ -148,9 +148,8 @@ ngx_tecken_symcache_remove(ngx_tecken_symcache_path_t *path, uint64_t *symbol,
 
     /* or else the manager tries again, and no file of it is taken meanwhile */
 
-    if (rc == NGX_OK) {
-        ngx_tecken_symcache_deletion_done(sh, symbol, sequence);
-    }
+    ngx_tecken_symcache_deletion_done(sh, symbol, sequence,
+                                      rc == NGX_OK ? 0 : NGX_INVALID_PID);
 
     ngx_tecken_symcache_unlock(path);
 }
@@ -185,7 +184,8 @@ ngx_tecken_symcache_remove_files(ngx_tecken_symcache_path_t *path,
             return NGX_OK;
         }
 
-        ngx_log_error(NGX_LOG_CRIT, log, err, "opendir() \"%s\" failed", name);
+        ngx_log_error(NGX_LOG_CRIT, log, err,
+                      ngx_open_dir_n " \"%s\" failed", name);
         return NGX_ERROR;
     }
 
@@ -193,7 +193,8 @@ ngx_tecken_symcache_remove_files(ngx_tecken_symcache_path_t *path,
 
     while ((de = readdir(dir)) != NULL) {
 
-        if (ngx_tecken_symcache_parse_name(de->d_name, &version, &key) != NGX_OK
+        if (ngx_tecken_symcache_parse_name(de->d_name, &version, &key)
+            != NGX_OK
             || !ngx_tecken_symcache_same(key.symbol, symbol)
             || (version == TK_SYMCACHE_VERSION
                 && ngx_tecken_symcache_newer(path, &key, sequence)))
@@ -205,7 +206,8 @@ ngx_tecken_symcache_remove_files(ngx_tecken_symcache_path_t *path,
             && ngx_errno != NGX_ENOENT)
         {
             ngx_log_error(NGX_LOG_CRIT, log, ngx_errno,
-                          "unlinkat() \"%s/%s\" failed", name, de->d_name);
+                          "unlinkat() \"%s\" in \"%s\" failed", de->d_name,
+                          name);
             rc = NGX_ERROR;
         }
     }

@@ -56,7 +56,8 @@ typedef struct {
 typedef struct {
     uint64_t                       symbol[2];
     uint64_t                       sequence;
-    ngx_pid_t                      owner;     /* removes the files; 0: done */
+    ngx_pid_t                      owner;     /* removes the files; 0: done;
+                                                 NGX_INVALID_PID: nobody */
 } ngx_tecken_symcache_deleted_t;
 
 
@@ -189,8 +190,8 @@ void ngx_tecken_symcache_touch(ngx_tecken_symcache_sh_t *sh, uint32_t i);
 uint32_t ngx_tecken_symcache_reserve(ngx_tecken_symcache_sh_t *sh,
     ngx_tecken_symcache_key_t *key, off_t size);
 
-/* its file is in place; the node that the key had before is freed; in front
- * if it is used now, or else the last one */
+/* its file is in place; the node that the key had before is freed; used 0:
+ * now, so in front, or else the last one */
 void ngx_tecken_symcache_store(ngx_tecken_symcache_sh_t *sh, uint32_t i,
     time_t used, ngx_uint_t verified);
 
@@ -203,14 +204,14 @@ void ngx_tecken_symcache_resize(ngx_tecken_symcache_sh_t *sh, uint32_t i,
 /* LRU order by age, which the order of finding the files is not */
 void ngx_tecken_symcache_sort(ngx_tecken_symcache_sh_t *sh);
 
-/* remembers a deletion, its sequence number is returned; the entry that is
- * overwritten for it; its files are removed */
+/* the entry that is overwritten for the next deletion; remembers one, its
+ * sequence number is returned; the files are removed (owner 0), or not */
 ngx_tecken_symcache_deleted_t *ngx_tecken_symcache_deletion(
     ngx_tecken_symcache_sh_t *sh);
 uint64_t ngx_tecken_symcache_deletion_add(ngx_tecken_symcache_sh_t *sh,
     uint64_t *symbol);
 void ngx_tecken_symcache_deletion_done(ngx_tecken_symcache_sh_t *sh,
-    uint64_t *symbol, uint64_t sequence);
+    uint64_t *symbol, uint64_t sequence, ngx_pid_t owner);
 
 /* was the symbol deleted after token; are its files still to be removed */
 ngx_uint_t ngx_tecken_symcache_deleted(ngx_tecken_symcache_sh_t *sh,

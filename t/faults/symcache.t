@@ -246,7 +246,8 @@ subtest 'kill -9 amid a change of the index' => sub {
 
     # nodes without an owner
     for my $step (qw(reserved doomed deleted)) {
-        my $file = { reserved => 'r', doomed => 'f2', deleted => 'f3' }->{$step};
+        my %file = (reserved => 'r', doomed => 'f2', deleted => 'f3');
+        my $file = $file{$step};
         my ($one, $other) = both($nginx);
         $nginx->{killed}{ $one->{pid} } = 1;
         is ask($one, "op=kill&step=$step&file=$file"), undef, "killed: $step";
@@ -260,7 +261,21 @@ subtest 'kill -9 amid a change of the index' => sub {
     is ask($nginx, 'op=open&file=f1'), 'n1', 'what was not as well';
     is status($nginx)->{files}, keys %{ files($dir) }, 'nothing is lost';
 
-    for my $file (qw(r f2 f3)) {
+    # a folder that cannot be written to: the file stays, unused
+    my $before = files($dir);
+    ask($nginx, 'op=build&file=q&name=q');
+    my $after = files($dir);
+    my ($path) = map { $after->{$_}{path} } grep { !$before->{$_} }
+                 keys %$after;
+    my $folder = $path =~ s{/[^/]*\z}{}r;
+    chmod 0500, $folder;
+    ask($nginx, 'op=delete&file=q');
+    $nginx->wait_log(qr/unlinkat\(\) ".*" in "\Q$folder\E" failed/);
+    is ask($nginx, 'op=open&file=q'), 'miss', 'a file that is not removed';
+    chmod 0700, $folder;
+    wait_until('the next attempt', 20, sub { !-e $path });
+
+    for my $file (qw(r f2 f3 q)) {
         is ask($nginx, "op=build&file=$file&name=new"), 'new', "$file anew";
         is ask($nginx, "op=open&file=$file"), 'new', "$file is kept";
     }

@@ -21,10 +21,10 @@
  * BYTES of other symbols; who has a symcache looks that function up.  hold is
  * a pause: before the temp file is made, before the commit, or while the
  * symcache is in use.  prefetch says which part of the index is in memory when
- * the file was dropped from it, and after prefetch().  check walks the index and says what is wrong with it.
- * kill is the end of the worker: amid a change, with all lists broken; when it
- * was to rename a file, or to unlink one; when it was to unlink those of a
- * symbol.
+ * the file was dropped from it, and after prefetch().  check walks the index
+ * and says what is wrong with it.  kill is the end of the worker: amid a
+ * change, with all lists broken; when it was to rename a file, or to unlink
+ * one; when it was to unlink those of a symbol.
  */
 
 
@@ -37,7 +37,8 @@
 #include <sys/mman.h>
 
 
-typedef struct ngx_tecken_probe_symcache_ctx_s  ngx_tecken_probe_symcache_ctx_t;
+typedef struct ngx_tecken_probe_symcache_ctx_s
+    ngx_tecken_probe_symcache_ctx_t;
 
 typedef void (*ngx_tecken_probe_symcache_pt)(
     ngx_tecken_probe_symcache_ctx_t *ctx);
