@@ -24,6 +24,8 @@
 #include <ngx_tecken_store.h>
 #include <ngx_tecken_cache.h>
 #include <ngx_tecken_symcache.h>
+#include <ngx_tecken_turns.h>
+#include <ngx_tecken_module.h>
 #include <ngx_tecken_metrics.h>
 #include <ngx_tecken_dockerflow.h>
 
@@ -41,6 +43,7 @@ extern const ngx_uint_t  NGX_TECKEN_ABI;
 typedef struct {
     ngx_tecken_cache_sh_t         *cache;
     ngx_tecken_metrics_sh_t       *metrics;
+    ngx_tecken_turns_sh_t         *turns;
 } ngx_tecken_shctx_t;
 
 
@@ -60,6 +63,10 @@ typedef struct {
     ngx_array_t                    symcaches;     /* ngx_tecken_symcache_path_t
                                                      pointers */
     ngx_uint_t                     symcache_maps;
+    ngx_uint_t                     symcache_builds;    /* at once */
+
+    ngx_tecken_turns_t            *turns;
+    ngx_tecken_fetch_main_t       *fetch;
 
     ngx_thread_pool_t             *thread_pool;
     ngx_thread_pool_t             *io_thread_pool;
@@ -81,6 +88,9 @@ typedef struct {
 
     time_t                         valid_found;
     time_t                         valid_missing;
+
+    /* of symcache and sources; not usable if symcache or sources is NULL */
+    ngx_tecken_module_conf_t       module;
 
     ngx_uint_t                     dockerflow;
     ngx_str_t                      version;       /* path of version.json */

@@ -9,6 +9,7 @@
 #include <ngx_tecken.h>
 #include <ngx_tecken_common.h>
 #include <ngx_tecken_transfer.h>
+#include <ngx_tecken_fetch.h>
 
 
 #define NGX_TECKEN_ZONE_MIN      (1024 * 1024)
@@ -61,6 +62,11 @@ static ngx_conf_num_bounds_t  ngx_tecken_connections_bounds = {
 
 static ngx_conf_num_bounds_t  ngx_tecken_maps_bounds = {
     ngx_conf_check_num_bounds, 1, 65536
+};
+
+
+static ngx_conf_num_bounds_t  ngx_tecken_builds_bounds = {
+    ngx_conf_check_num_bounds, 1, 1024
 };
 
 
@@ -152,8 +158,29 @@ static ngx_command_t  ngx_tecken_common_commands[] = {
       offsetof(ngx_tecken_main_conf_t, symcache_maps),
       &ngx_tecken_maps_bounds },
 
+    { ngx_string("tecken_symcache_builds"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_tecken_main_conf_t, symcache_builds),
+      &ngx_tecken_builds_bounds },
+
+    { ngx_string("tecken_symcache_strict"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_tecken_loc_conf_t, module.strict),
+      NULL },
+
+    { ngx_string("tecken_symbolicate_max_symbols"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_off_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_tecken_loc_conf_t, module.max_symbols),
+      NULL },
+
     { ngx_string("tecken_cache_valid"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
       ngx_tecken_cache_valid,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -221,9 +248,12 @@ ngx_tecken_create_main_conf(ngx_conf_t *cf)
     tmcf->cache = ngx_tecken_cache_create(cf);
     tmcf->metrics = ngx_tecken_metrics_create(cf);
     tmcf->heartbeat = ngx_tecken_heartbeat_create(cf);
+    tmcf->turns = ngx_tecken_turns_create(cf);
+    tmcf->fetch = ngx_tecken_fetch_create(cf);
 
     if (tmcf->cache == NULL || tmcf->metrics == NULL
-        || tmcf->heartbeat == NULL)
+        || tmcf->heartbeat == NULL || tmcf->turns == NULL
+        || tmcf->fetch == NULL)
     {
         return NULL;
     }
@@ -239,6 +269,7 @@ ngx_tecken_create_main_conf(ngx_conf_t *cf)
     }
 
     tmcf->symcache_maps = NGX_CONF_UNSET_UINT;
+    tmcf->symcache_builds = NGX_CONF_UNSET_UINT;
     tmcf->thread_pool = NGX_CONF_UNSET_PTR;
     tmcf->io_thread_pool = NGX_CONF_UNSET_PTR;
     tmcf->resolver_timeout = NGX_CONF_UNSET_MSEC;
@@ -256,6 +287,7 @@ ngx_tecken_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_msec_value(tmcf->resolver_timeout, 2000);
     ngx_conf_init_uint_value(tmcf->connections, 512);
     ngx_conf_init_uint_value(tmcf->symcache_maps, 128);
+    ngx_conf_init_uint_value(tmcf->symcache_builds, 2);
 
     return NGX_CONF_OK;
 }
@@ -282,6 +314,9 @@ ngx_tecken_create_loc_conf(ngx_conf_t *cf)
     tlcf->symcache = NGX_CONF_UNSET_PTR;
     tlcf->valid_found = NGX_CONF_UNSET;
     tlcf->valid_missing = NGX_CONF_UNSET;
+    tlcf->module.valid_missing = NGX_CONF_UNSET;
+    tlcf->module.max_symbols = NGX_CONF_UNSET;
+    tlcf->module.strict = NGX_CONF_UNSET;
     tlcf->dockerflow = NGX_CONF_UNSET_UINT;
 
     return tlcf;
@@ -294,11 +329,31 @@ ngx_tecken_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_tecken_loc_conf_t *prev = parent;
     ngx_tecken_loc_conf_t *conf = child;
 
+    ngx_tecken_main_conf_t  *tmcf;
+
     ngx_conf_merge_ptr_value(conf->sources, prev->sources, NULL);
     ngx_conf_merge_ptr_value(conf->try_source, prev->try_source, NULL);
     ngx_conf_merge_ptr_value(conf->symcache, prev->symcache, NULL);
     ngx_conf_merge_sec_value(conf->valid_found, prev->valid_found, 21600);
     ngx_conf_merge_sec_value(conf->valid_missing, prev->valid_missing, 21600);
+
+    ngx_conf_merge_sec_value(conf->module.valid_missing,
+                             prev->module.valid_missing, 60);
+    ngx_conf_merge_off_value(conf->module.max_symbols,
+                             prev->module.max_symbols,
+                             (off_t) 2 * 1024 * 1024 * 1024);
+    ngx_conf_merge_value(conf->module.strict, prev->module.strict, 0);
+
+    if (conf->symcache && conf->sources) {
+        conf->module.path = conf->symcache;
+        conf->module.sources = conf->sources;
+
+        tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
+
+        if (ngx_tecken_fetch_add(tmcf->fetch, &conf->module) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
 
     /* an "if" in the location keeps the handler, not what it is to send */
 
@@ -370,6 +425,12 @@ ngx_tecken_postconfiguration(ngx_conf_t *cf)
         }
     }
 
+    if (tmcf->symcaches.nelts
+        && ngx_tecken_fetch_init(cf, tmcf->fetch, tmcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_tecken_gauges_add(cf, tmcf);
 }
 
@@ -411,6 +472,13 @@ ngx_tecken_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
+    if (ngx_tecken_turns_init_zone(tmcf->turns, tmcf->cache, shpool,
+                                   &sh->turns)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     /* the table takes what is left */
 
     return ngx_tecken_cache_init_zone(tmcf->cache, shpool, &sh->cache,
@@ -445,6 +513,9 @@ ngx_tecken_init_process(ngx_cycle_t *cycle)
     ngx_tecken_symcache_init_worker(&tmcf->symcaches, tmcf->symcache_maps,
                                     cycle);
 
+    ngx_tecken_turns_init_worker(tmcf->turns, cycle, tmcf->symcache_builds);
+    ngx_tecken_fetch_init_worker(tmcf->fetch, cycle);
+
     return ngx_tecken_curl_init_worker(cycle, tmcf->connections);
 }
 
@@ -466,6 +537,7 @@ ngx_tecken_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_tecken_fetch_exit_worker(tmcf->fetch);
     ngx_tecken_symcache_exit_worker(cycle);
     ngx_tecken_metrics_exit_worker(tmcf->metrics, cycle);
     ngx_tecken_curl_exit_worker(cycle);
@@ -787,6 +859,10 @@ ngx_tecken_cache_valid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         } else if (ngx_strncmp(value[i].data, "missing=", 8) == 0) {
             valid = &tlcf->valid_missing;
             s.data = value[i].data + 8;
+
+        } else if (ngx_strncmp(value[i].data, "symcache_missing=", 17) == 0) {
+            valid = &tlcf->module.valid_missing;
+            s.data = value[i].data + 17;
 
         } else {
             goto invalid;

@@ -38,6 +38,8 @@ struct ngx_tecken_flight_s {
     ngx_tecken_cache_key_t         key;        /* set by the caller */
     ngx_tecken_flight_handler_pt   handler;    /* set by the caller */
     void                          *data;       /* the caller's */
+    ngx_msec_t                     patience;   /* set by the caller: to wait at
+                                                  most; 0: twice timeout */
 
     ngx_int_t                      rc;         /* given to handler */
     ngx_uint_t                     value;
@@ -46,6 +48,7 @@ struct ngx_tecken_flight_s {
     ngx_queue_t                    queue;
     ngx_msec_t                     joined;
     ngx_msec_t                     timeout;
+    ngx_msec_t                     limit;
     uint32_t                       flight;
     uint32_t                       sequence;
     uint32_t                       turn;
@@ -126,10 +129,21 @@ void ngx_tecken_cache_set(ngx_tecken_cache_t *cache,
  * its land() does not store.  f stays linked until handler is called, land(),
  * fail() or leave(), and must not join again before; the handler may do all
  * of these, and free f.  A waiter gets its answer within twice its timeout,
- * at worst NGX_ERROR.
+ * or f->patience, at worst NGX_ERROR.
  */
 ngx_int_t ngx_tecken_flight_join(ngx_tecken_cache_t *cache,
     ngx_tecken_flight_t *f, ngx_msec_t timeout, ngx_uint_t refresh);
+
+/* the owner goes on for another timeout, unless another has taken over */
+void ngx_tecken_flight_prolong(ngx_tecken_cache_t *cache,
+    ngx_tecken_flight_t *f);
+
+/*
+ * 0: the flight of f has ended, or its key was deleted meanwhile: its result
+ * may be of before, who asks now must not take it.
+ */
+ngx_uint_t ngx_tecken_flight_valid(ngx_tecken_cache_t *cache,
+    ngx_tecken_flight_t *f);
 
 /*
  * The owner's result, stored for ttl seconds (0: told to the waiters that

@@ -43,6 +43,8 @@ ngx_tecken_flight_join(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f,
     f->joined = ngx_current_msec;
     f->refresh = refresh ? 1 : 0;
 
+    f->limit = f->patience ? f->patience : 2 * timeout;
+
     ngx_tecken_cache_lock(cache);
     rc = ngx_tecken_flight_ask(cache, f);
     ngx_tecken_cache_unlock(cache);
@@ -57,6 +59,48 @@ ngx_tecken_flight_join(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f,
     }
 
     return rc;
+}
+
+
+void
+ngx_tecken_flight_prolong(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f)
+{
+    ngx_tecken_cache_flight_t  *flight;
+
+    if (f->state != NGX_TECKEN_FLIGHT_OWNER) {
+        return;
+    }
+
+    ngx_tecken_cache_lock(cache);
+
+    flight = ngx_tecken_flight_open(cache->sh, f);
+
+    if (flight && flight->turn == f->turn) {
+        flight->deadline = ngx_current_msec + f->timeout;
+    }
+
+    ngx_tecken_cache_unlock(cache);
+}
+
+
+ngx_uint_t
+ngx_tecken_flight_valid(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f)
+{
+    ngx_uint_t                  valid;
+    ngx_tecken_cache_flight_t  *flight;
+
+    if (f->flight == 0) {
+        return 1;
+    }
+
+    ngx_tecken_cache_lock(cache);
+
+    flight = ngx_tecken_flight_open(cache->sh, f);
+    valid = (flight && flight->node);
+
+    ngx_tecken_cache_unlock(cache);
+
+    return valid;
 }
 
 

@@ -321,7 +321,7 @@ ngx_tecken_flight_owner(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f)
     if (flight->sequence != f->sequence
         || flight->state != NGX_TECKEN_FLIGHT_OPEN
         || ngx_tecken_flight_late(flight->deadline)
-        || ngx_tecken_flight_late(f->joined + 2 * f->timeout))
+        || ngx_tecken_flight_late(f->joined + f->limit))
     {
         return 0;
     }
@@ -378,11 +378,9 @@ ngx_tecken_flight_check(ngx_tecken_cache_t *cache, ngx_tecken_flight_t *f,
 
     ngx_tecken_cache_unlock(cache);
 
-    /* two owners had their time */
+    /* two owners had their time, as a rule */
 
-    if (rc == NGX_AGAIN
-        && ngx_tecken_flight_late(f->joined + 2 * f->timeout))
-    {
+    if (rc == NGX_AGAIN && ngx_tecken_flight_late(f->joined + f->limit)) {
         rc = NGX_ERROR;
     }
 
