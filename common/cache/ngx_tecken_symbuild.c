@@ -185,7 +185,7 @@ ngx_tecken_symbuild_result(ngx_tecken_symbuild_t *b,
     *reason = b->reason;
 
     error->len = ngx_strlen(b->error);
-    error->data = (u_char *) b->error;
+    error->data = b->error;
 
     return b->rc;
 }
@@ -687,8 +687,7 @@ ngx_tecken_symbuild_failed(ngx_tecken_symbuild_t *b, ngx_int_t rc,
 
     /* the builder's goes with it */
 
-    (void) ngx_cpystrn(b->words, (u_char *) error, sizeof(b->words));
-    b->error = (char *) b->words;
+    (void) ngx_cpystrn(b->error, (u_char *) error, sizeof(b->error));
 }
 
 

@@ -105,7 +105,6 @@ struct ngx_tecken_symbuild_s {
 
     ngx_int_t                     rc;
     ngx_tecken_symbuild_reason_e  reason;
-    const char                   *error;
     const char                   *broken;      /* the gzip stream */
     ngx_tecken_symcache_ref_t    *ref;
     ngx_queue_t                   queue;
@@ -121,7 +120,7 @@ struct ngx_tecken_symbuild_s {
     unsigned                      stepping:1;  /* likewise */
     unsigned                      dead:1;
 
-    u_char                        words[256];  /* of error */
+    u_char                        error[256];  /* in words */
     u_char                        id[1];
 };
 
