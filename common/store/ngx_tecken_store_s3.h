@@ -87,6 +87,8 @@ struct ngx_tecken_s3_call_s {
     ngx_msec_t                  ends;            /* no attempt after it */
 
     off_t                       received;        /* given to the sink */
+    off_t                       progress;        /* of it, when last looked */
+    ngx_uint_t                  worth;           /* attempts up to then */
     off_t                       given;           /* by the source */
     time_t                      date;            /* of the answer */
 

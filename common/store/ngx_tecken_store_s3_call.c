@@ -16,6 +16,9 @@
 #define NGX_TECKEN_S3_SKEW         300        /* s, less is no reason */
 #define NGX_TECKEN_S3_ERROR_PATH   1024
 
+/* of a body: an attempt that has brought so much was worth its while */
+#define NGX_TECKEN_S3_PROGRESS     65536
+
 
 static ngx_int_t ngx_tecken_s3_attempt(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_resolve(ngx_tecken_s3_call_t *call);
@@ -566,11 +569,23 @@ static ngx_int_t
 ngx_tecken_s3_again(ngx_tecken_s3_call_t *call)
 {
     ngx_msec_t              delay;
+    ngx_uint_t              tries;
     ngx_tecken_store_op_t  *op;
 
     op = call->op;
 
-    if (op->attempts > call->s3->retries) {
+    if (call->received - call->progress >= NGX_TECKEN_S3_PROGRESS) {
+
+        /* a large body may be cut more often, and takes longer, than others */
+
+        call->progress = call->received;
+        call->worth = op->attempts - 1;
+        call->ends = ngx_current_msec + call->s3->deadline;
+    }
+
+    tries = op->attempts - call->worth;
+
+    if (tries > call->s3->retries) {
         return NGX_ERROR;
     }
 
@@ -584,7 +599,7 @@ ngx_tecken_s3_again(ngx_tecken_s3_call_t *call)
         return NGX_ERROR;
     }
 
-    delay = NGX_TECKEN_S3_BACKOFF << (op->attempts - 1);
+    delay = NGX_TECKEN_S3_BACKOFF << (tries - 1);
     delay = ngx_min(delay, NGX_TECKEN_S3_MAX_BACKOFF);
     delay = delay / 2 + ngx_random() % (delay / 2 + 1);
 
