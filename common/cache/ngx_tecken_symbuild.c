@@ -47,6 +47,8 @@ static ngx_int_t ngx_tecken_symbuild_step(ngx_tecken_symbuild_t *b,
     ngx_tecken_symbuild_step_e step);
 static void ngx_tecken_symbuild_failed(ngx_tecken_symbuild_t *b,
     ngx_int_t rc, const char *error);
+static void ngx_tecken_symbuild_errno(ngx_tecken_symbuild_t *b,
+    ngx_err_t err);
 static void ngx_tecken_symbuild_next(ngx_tecken_symbuild_t *b, ngx_int_t rc);
 static void ngx_tecken_symbuild_reap(ngx_tecken_symbuild_t *b);
 static void ngx_tecken_symbuild_free(ngx_tecken_symbuild_t *b);
@@ -609,6 +611,11 @@ ngx_tecken_symbuild_parsed(ngx_tecken_symbuild_t *b)
 
         ngx_tecken_symbuild_failed(b, b->reason ? NGX_DECLINED : NGX_ERROR,
                                    tk_symcache_build_error(s->builder));
+
+        if (s->err) {
+            ngx_tecken_symbuild_errno(b, s->err);
+        }
+
         return NGX_ERROR;
     }
 
@@ -688,6 +695,25 @@ ngx_tecken_symbuild_failed(ngx_tecken_symbuild_t *b, ngx_int_t rc,
     /* the builder's goes with it */
 
     (void) ngx_cpystrn(b->error, (u_char *) error, sizeof(b->error));
+}
+
+
+static void
+ngx_tecken_symbuild_errno(ngx_tecken_symbuild_t *b, ngx_err_t err)
+{
+    u_char  *p, *last;
+
+    last = b->error + sizeof(b->error) - 1;
+
+    p = b->error + ngx_strlen(b->error);
+    p = ngx_slprintf(p, last, " (%d: ", err);
+
+    if (p < last) {
+        p = ngx_strerror(err, p, last - p);
+    }
+
+    p = ngx_slprintf(p, last, ")");
+    *p = '\0';
 }
 
 
