@@ -165,6 +165,11 @@ sub defaults
     my ($maps) = $common =~ /symcache_maps, (\d+)\)/;
     my ($found) = $common =~ /prev->valid_found, (\d+)\)/;
     my ($missing) = $common =~ /prev->valid_missing, (\d+)\)/;
+    my ($symcache) = $common =~ /prev->module\.valid_missing, (\d+)\)/;
+    my ($builds) = $common =~ /->symcache_builds, (\d+)\)/;
+    my ($strict) = $common =~ /prev->module\.strict, (\d)\)/;
+    my ($symbols) = $common =~ /prev->module\.max_symbols,\s+
+                                \(off_t\)\ (\d+)\ \*\ 1024\ \*\ 1024\ \*\ 1024\)/x;
     my ($presign) = $text =~ /prev->presign_expires,\s+(\d+)\)/;
 
     my %coded = (
@@ -172,7 +177,11 @@ sub defaults
         tecken_connections => $connections,
         tecken_symcache_maps => $maps,
         tecken_cache_valid =>
-            sprintf('found=%dh missing=%dh', $found / 3600, $missing / 3600),
+            sprintf('found=%dh missing=%dh symcache_missing=%ds',
+                    $found / 3600, $missing / 3600, $symcache),
+        tecken_symcache_builds => $builds,
+        tecken_symcache_strict => $strict ? 'on' : 'off',
+        tecken_symbolicate_max_symbols => "${symbols}g",
         tecken_presign_expires => $presign / 3600 . 'h',
         tecken_legacy_products => $list->('products'),
         tecken_file_extensions => $list->('extensions'),
@@ -420,12 +429,14 @@ SERVER
     is_deeply \%written, \%served, 'metrics.md: series, types and labels';
 
     my $code =
-        slurp("$Root/ngx_tecken_download/ngx_tecken_download_metrics.c");
+        slurp("$Root/ngx_tecken_download/ngx_tecken_download_metrics.c")
+        . slurp("$Root/common/fetch/ngx_tecken_fetch_metrics.c");
     my %key = map { $_ => 1 }
-              $code =~ /"((?:download|symboldownloader)_\w+)"/g;
+              $code =~ /"((?:download|symboldownloader)_\w+
+                         |(?:downloader|symbolicate)\.[\w.]+)"/xg;
 
     is_deeply [ sort $Document{'docs/metrics.md'}
-                     =~ /^\| `((?!tecken_)\w+)` \|/mg ],
+                     =~ /^\| `((?!tecken_)[\w.]+)` \|/mg ],
               [ sort keys %key ], 'metrics.md: keys of statsd';
 }
 

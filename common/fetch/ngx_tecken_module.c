@@ -113,7 +113,7 @@ ngx_tecken_fetch_init(ngx_conf_t *cf, ngx_tecken_fetch_main_t *main,
 {
     u_char                      strict;
     ngx_md5_t                   md5;
-    ngx_uint_t                  i, j;
+    ngx_uint_t                  i, j, n;
     ngx_tecken_storage_t      **st;
     ngx_tecken_module_conf_t  **conf;
 
@@ -124,6 +124,7 @@ ngx_tecken_fetch_init(ngx_conf_t *cf, ngx_tecken_fetch_main_t *main,
     main->storages = &tmcf->storages;
 
     conf = main->confs.elts;
+    n = 0;
 
     for (i = 0; i < main->confs.nelts; i++) {
 
@@ -141,7 +142,24 @@ ngx_tecken_fetch_init(ngx_conf_t *cf, ngx_tecken_fetch_main_t *main,
         ngx_md5_update(&md5, &strict, 1);
 
         ngx_md5_final((u_char *) conf[i]->id, &md5);
+
+        /* one for each is enough to delete what they have */
+
+        for (j = 0; j < n; j++) {
+            if (conf[j]->path == conf[i]->path
+                && conf[j]->id[0] == conf[i]->id[0]
+                && conf[j]->id[1] == conf[i]->id[1])
+            {
+                break;
+            }
+        }
+
+        if (j == n) {
+            conf[n++] = conf[i];
+        }
     }
+
+    main->confs.nelts = n;
 
     return ngx_tecken_fetch_add_metrics(cf, main, tmcf->metrics);
 }
