@@ -559,6 +559,50 @@ subtest 'metrics' => sub {
     is $series->('bad_files_total{reason="too_large"}'), 2, 'too large';
 };
 
+subtest 'configuration' => sub {
+    my @storages = (storages => [ first => "$first $patience" ]);
+
+    for my $case (
+        [ qr/value must be between 1 and 1024 in/,
+          http => 'tecken_symcache_builds 0;' ],
+        [ qr/value must be between 1 and 1024 in/,
+          http => 'tecken_symcache_builds 1025;' ],
+        [ qr/"tecken_symcache_builds" directive is duplicate in/,
+          http => 'tecken_symcache_builds 2; tecken_symcache_builds 2;' ],
+        [ qr/invalid value "yes" in "tecken_symcache_strict" directive/,
+          location => 'tecken_symcache_strict yes;' ],
+        [ qr/"tecken_symbolicate_max_symbols" directive invalid value in/,
+          location => 'tecken_symbolicate_max_symbols large;' ],
+        [ qr/invalid parameter "symcache_missing=x" in/,
+          location => 'tecken_cache_valid symcache_missing=x;' ],
+        [ qr/"tecken_cache_valid" directive is duplicate in/,
+          location => 'tecken_cache_valid symcache_missing=1 found=1
+                                          symcache_missing=2;' ],
+    ) {
+        my ($message, @options) = @$case;
+
+        like module_refuses(@storages, @options), $message, $options[1];
+    }
+};
+
+subtest 'strict' => sub {
+    my $both = module_nginx(storages => [ first => "$first $patience" ],
+        http => 'tecken_symbolicate_max_symbols 1m;',
+        location => 'location /module/strict/ {
+                         tecken_probe_module;
+                         tecken_symcache_strict on;
+                     }');
+    my $symbol = fresh();
+    my $id = $symbol =~ s{.*/}{}r;
+
+    put(1, $symbol, sym($id, 'strict', more => "FUNC 2000 zz 0 bad\n"));
+
+    found($both, $symbol, 'strict', 'off: a bad record is left out');
+    is module($both, "strict/$symbol")->{status}, 404, 'on: the file is bad';
+    found($both, $symbol, 'strict', 'each has its own') for 1 .. 4;
+    is module($both, "strict/$symbol")->{hit}, 1, 'symcache or verdict';
+};
+
 $nginx->check;
 
 done_testing;

@@ -115,10 +115,11 @@ ngx_tecken_symbuild_exit_worker(void)
         return;
     }
 
-    while (!ngx_queue_empty(&ngx_tecken_symbuilds)) {
+    q = ngx_queue_head(&ngx_tecken_symbuilds);
 
-        q = ngx_queue_head(&ngx_tecken_symbuilds);
+    while (q != ngx_queue_sentinel(&ngx_tecken_symbuilds)) {
         b = ngx_queue_data(q, ngx_tecken_symbuild_t, queue);
+        q = ngx_queue_next(q);
 
         ngx_tecken_symbuild_free(b);
     }

@@ -192,15 +192,17 @@ void
 ngx_tecken_fetch_exit_worker(ngx_tecken_fetch_main_t *main)
 {
     ngx_uint_t           i;
-    ngx_queue_t         *bucket;
+    ngx_queue_t         *q, *bucket;
     ngx_tecken_fetch_t  *f;
 
     for (i = 0; i < NGX_TECKEN_FETCH_BUCKETS; i++) {
-        bucket = &main->fetches[i];
 
-        while (!ngx_queue_empty(bucket)) {
-            f = ngx_queue_data(ngx_queue_head(bucket), ngx_tecken_fetch_t,
-                               queue);
+        bucket = &main->fetches[i];
+        q = ngx_queue_head(bucket);
+
+        while (q != ngx_queue_sentinel(bucket)) {
+            f = ngx_queue_data(q, ngx_tecken_fetch_t, queue);
+            q = ngx_queue_next(q);
 
             /* what waits for it is a request that has ended without it */
 

@@ -22,7 +22,7 @@ use TeckenTest::Process qw(wait_until);
 
 our @EXPORT = qw(
     collect debug_id files found gzip large_sym metric missing module
-    module_nginx object_key open_request sizes sym symbol temp_files
+    module_nginx module_refuses object_key open_request sizes sym symbol temp_files
 );
 
 my $serial = 0;
@@ -101,7 +101,14 @@ sub symbol
 # An nginx with storages (name => "URL options"), in this order the sources of
 # /module/; "path" is the options of tecken_symcache_path, "location" more text
 # for /module/.
-sub module_nginx
+sub module_nginx { return TeckenTest::Nginx->start(_options(@_)) }
+
+
+# The same, of a configuration that is refused: what nginx says.
+sub module_refuses { return TeckenTest::Nginx->refuses(_options(@_)) }
+
+
+sub _options
 {
     my (%options) = @_;
 
@@ -118,7 +125,7 @@ sub module_nginx
         $url{$name} = $url;
     }
 
-    return TeckenTest::Nginx->start(
+    return (
         workers => 2, %options,
         main => "thread_pool cpu threads=2;\nthread_pool io threads=4;\n$main",
         http => "tecken_zone tecken:4m;\n"
