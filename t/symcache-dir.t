@@ -10,7 +10,7 @@ use strict;
 use warnings;
 
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 use SymcacheTest;
 use TeckenTest qw(:none);
@@ -272,7 +272,9 @@ subtest 'deletion' => sub {
         put($a, "op=build&file=z&name=old&at=$at&hold=700");
         wait_until('the build to begin', 5, sub { leftovers($dir) })
             if $at eq 'temp';
-        sleep 0.1 if $at eq 'begin';    # it is the worker's next event
+
+        # the worker has seen this one after that one
+        status(beside($nginx, $a));
 
         ask($b, 'op=delete&file=z');
         is take($a), 'old', "$at: who waits for the build gets it";

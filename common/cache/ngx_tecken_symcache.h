@@ -41,11 +41,10 @@ typedef struct {
 } ngx_tecken_symcache_key_t;
 
 
-/* a symcache in use; its memory is private to the worker */
+/* a symcache in use, in memory of the worker */
 
 struct ngx_tecken_symcache_ref_s {
     tk_symcache_t                    sc;          /* opened, read only */
-    void                            *private;
 };
 
 
@@ -157,8 +156,8 @@ void ngx_tecken_symcache_prefetch(ngx_tecken_symcache_ref_t *ref);
  * Building.  begin() on the event loop before the sources are asked: what is
  * deleted from then on is not stored by commit().  temp() opens file->fd,
  * commit() opens the finished symcache, makes room for it and renames it into
- * place, discard() ends a build that failed: these in a thread of the io pool,
- * one at a time.  finish() on the event loop enters the map in the worker's
+ * place, discard() ends a build that failed: these in a thread, one at a time
+ * (they take the lock of the index, so rather one of usual priority).  finish() on the event loop enters the map in the worker's
  * table.
  *
  *     begin -> temp -> (write) -> commit -> finish

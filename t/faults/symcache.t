@@ -11,7 +11,7 @@ use warnings;
 
 use Errno qw(EIO);
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 use SymcacheTest;
 use TeckenTest qw(:none);

@@ -18,8 +18,8 @@ use TeckenTest qw(:none);
 use TeckenTest::Process qw(give_away temp_dir wait_until);
 
 our @EXPORT = qw(
-    ask both client done files leftovers metric new_dir put start status take
-    used
+    ask beside both client done files leftovers metric new_dir put start status
+    take used
 );
 
 
@@ -86,6 +86,18 @@ sub both
         my @pids = sort keys %by;
         return @pids == 2 && [ @by{@pids} ];
     }) };
+}
+
+
+# another one of the same worker
+sub beside
+{
+    my ($nginx, $self) = @_;
+
+    return wait_until('a client of the same worker', 20, sub {
+        my $client = client($nginx);
+        return $client->{pid} == $self->{pid} && $client;
+    });
 }
 
 
