@@ -321,7 +321,7 @@ open my $fifo, '>', "$dir/fifo" or die "fifo: $!\n";
 $fifo->autoflush(1);
 print {$fifo} $text =~ s/^STACK.*//msr;
 
-wait_until('a temporary file', 10, sub { grep { /^term\./ } files() });
+wait_until('a temporary file', 60, sub { grep { /^term\./ } files() });
 kill 'TERM', $pid;
 waitpid $pid, 0;
 is($? & 127, 15, 'ended by a signal');
@@ -345,7 +345,7 @@ SKIP: {
 
     my $seen = '';
 
-    wait_until('a line of progress', 20, sub {
+    wait_until('a line of progress', 60, sub {
         print {$fifo} "PUBLIC 1000 0 more\n" x 100;
 
         my $bits = '';

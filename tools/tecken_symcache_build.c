@@ -232,8 +232,6 @@ build_gzip(source_t *s, tk_symcache_build_t *b)
     pthread_cond_init(&s->more, NULL);
     pthread_cond_init(&s->less, NULL);
 
-    rc = TOOL_OK;
-
     for (i = 0; i < RING; i++) {
         s->ring[i].data = malloc(CHUNK);
 

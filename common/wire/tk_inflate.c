@@ -198,6 +198,8 @@ tk_inflate_feed(tk_inflate_t *z, const uint8_t *in, size_t in_len,
 static int
 tk_inflate_header(tk_inflate_t *z, uint8_t ch)
 {
+    unsigned  n;
+
     if (z->header++ == TK_INFLATE_MAX_HEADER) {
         return tk_inflate_fail(z, TK_INFLATE_LIMIT, "too long gzip header");
     }
@@ -209,16 +211,18 @@ tk_inflate_header(tk_inflate_t *z, uint8_t ch)
     switch (z->state) {
 
     case sw_fixed:
-        z->buf[z->nbuf++] = ch;
+        n = z->nbuf;
 
-        if (z->nbuf <= sizeof(magic) && ch != magic[z->nbuf - 1]) {
+        if (n < sizeof(magic) && ch != magic[n]) {
             return tk_inflate_fail(z, TK_INFLATE_BAD,
-                                   z->nbuf == sizeof(magic)
-                                   ? "unknown gzip compression method"
-                                   : "not gzip");
+                                   n == 2 ? "unknown gzip compression method"
+                                          : "not gzip");
         }
 
-        return z->nbuf == HEADER ? tk_inflate_fixed(z) : 0;
+        z->buf[n] = ch;
+        z->nbuf++;
+
+        return n == HEADER - 1 ? tk_inflate_fixed(z) : 0;
 
     case sw_extra_length:
         z->rest = z->rest >> 8 | (uint32_t) ch << 8;
