@@ -308,7 +308,6 @@ command_lookup(int argc, char **argv, const tool_options_t *options)
     char                 *line;
     size_t                size;
     file_t                f;
-    ssize_t               n;
     uint8_t              *name;
     tk_symcache_frame_t  *frames;
 
@@ -335,7 +334,7 @@ command_lookup(int argc, char **argv, const tool_options_t *options)
         line = NULL;
         size = 0;
 
-        while (rc == TOOL_OK && (n = getline(&line, &size, stdin)) != -1) {
+        while (rc == TOOL_OK && getline(&line, &size, stdin) != -1) {
             line[strcspn(line, " \t\r\n")] = '\0';
 
             if (line[0]) {
@@ -538,6 +537,8 @@ file_open(file_t *f, const char *name, const tool_options_t *options)
     const char          *reason;
     struct stat          st;
     tk_symcache_stat_t   stat;
+
+    memset(f, 0, sizeof(file_t));
 
     fd = open(name, O_RDONLY|O_CLOEXEC);
 
