@@ -92,7 +92,7 @@ ngx_tecken_symbuild_t *ngx_tecken_symbuild_create(
 ngx_int_t ngx_tecken_symbuild_feed(ngx_tecken_symbuild_t *b, u_char *data,
     size_t len);
 
-/* There are no more bytes.  NGX_AGAIN: handler is called later; or NGX_ERROR. */
+/* no more bytes come: NGX_AGAIN, handler is called later; or NGX_ERROR */
 ngx_int_t ngx_tecken_symbuild_finish(ngx_tecken_symbuild_t *b);
 
 /*

@@ -251,3 +251,57 @@ ngx_tecken_symbufs_take(ngx_tecken_symbufs_t *bufs)
 
     return buf;
 }
+
+
+ngx_tecken_symbuf_t *
+ngx_tecken_symbuf_get(ngx_tecken_symbuild_t *b)
+{
+    ngx_tecken_symbuf_t  *buf;
+
+    if (b->free.n) {
+        buf = ngx_tecken_symbufs_take(&b->free);
+
+    } else {
+        buf = ngx_alloc(sizeof(ngx_tecken_symbuf_t), b->conf.log);
+        if (buf == NULL) {
+            return NULL;
+        }
+
+        buf->end = buf->data + NGX_TECKEN_SYMBUF_SIZE;
+    }
+
+    buf->pos = buf->data;
+    buf->last = buf->data;
+
+    return buf;
+}
+
+
+void
+ngx_tecken_symbufs_move(ngx_tecken_symbufs_t *to, ngx_tecken_symbufs_t *from)
+{
+    if (from->n == 0) {
+        return;
+    }
+
+    if (to->last) {
+        to->last->next = from->first;
+
+    } else {
+        to->first = from->first;
+    }
+
+    to->last = from->last;
+    to->n += from->n;
+
+    ngx_tecken_symbufs_init(from);
+}
+
+
+void
+ngx_tecken_symbufs_free(ngx_tecken_symbufs_t *bufs)
+{
+    while (bufs->first) {
+        ngx_free(ngx_tecken_symbufs_take(bufs));
+    }
+}

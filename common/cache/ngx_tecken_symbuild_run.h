@@ -22,6 +22,9 @@
 
 #define NGX_TECKEN_SYMBUF_SIZE  65536
 
+/* buffers of the source that wait: more are not taken, until half are free */
+#define NGX_TECKEN_SYMBUILD_IN  8
+
 /* that a builder may allocate */
 #define NGX_TECKEN_SYMBUILD_MEMORY  (512 * 1024 * 1024)
 
@@ -131,6 +134,24 @@ struct ngx_tecken_symbuild_s {
 void ngx_tecken_symbufs_add(ngx_tecken_symbufs_t *bufs,
     ngx_tecken_symbuf_t *buf);
 ngx_tecken_symbuf_t *ngx_tecken_symbufs_take(ngx_tecken_symbufs_t *bufs);
+
+void ngx_tecken_symbufs_move(ngx_tecken_symbufs_t *to,
+    ngx_tecken_symbufs_t *from);
+void ngx_tecken_symbufs_free(ngx_tecken_symbufs_t *bufs);
+
+/* an empty one, on the event loop; NULL: no memory */
+ngx_tecken_symbuf_t *ngx_tecken_symbuf_get(ngx_tecken_symbuild_t *b);
+
+/* sets stages going that can; NGX_ERROR: the build has failed, and nobody has
+ * been told */
+ngx_int_t ngx_tecken_symbuild_kick(ngx_tecken_symbuild_t *b);
+ngx_int_t ngx_tecken_symbuild_step(ngx_tecken_symbuild_t *b,
+    ngx_tecken_symbuild_step_e step);
+void ngx_tecken_symbuild_failed(ngx_tecken_symbuild_t *b, ngx_int_t rc,
+    const char *error);
+
+/* frees a dead build when no thread has a part of it any more */
+void ngx_tecken_symbuild_reap(ngx_tecken_symbuild_t *b);
 
 /* in threads */
 void ngx_tecken_symbuild_run_inflate(ngx_tecken_task_t *task);

@@ -65,7 +65,7 @@ typedef struct {
     ngx_tecken_metric_t            running;
     ngx_tecken_metric_t            waiting;
 
-    ngx_tecken_fetch_source_metrics_t  *sources; /* by index of storage */
+    ngx_tecken_fetch_source_metrics_t  *sources;      /* by storage->index */
 } ngx_tecken_fetch_metrics_t;
 
 
@@ -77,7 +77,8 @@ struct ngx_tecken_fetch_main_s {
     ngx_thread_pool_t             *thread_pool;
     ngx_thread_pool_t             *io_thread_pool;
     ngx_array_t                   *storages;     /* ngx_tecken_storage_t * */
-    ngx_array_t                    confs;        /* ngx_tecken_module_conf_t * */
+    ngx_array_t                    confs;        /* ngx_tecken_module_conf_t
+                                                    pointers */
     ngx_tecken_fetch_metrics_t     metrics;
 
     /* of a worker */
@@ -151,11 +152,23 @@ struct ngx_tecken_fetch_s {
 
 void ngx_tecken_fetch_own(ngx_tecken_fetch_t *f);
 
-/* who owns nothing yet, or no more, is freed; the owner's work goes on */
+/*
+ * ngx_tecken_fetch_flight.c: NGX_OK: *value is known; NGX_DONE: f is the
+ * owner; or NGX_AGAIN.
+ */
+ngx_int_t ngx_tecken_fetch_join(ngx_tecken_fetch_t *f, ngx_uint_t *value);
+
+/* the flight's handler */
+void ngx_tecken_fetch_flown(ngx_tecken_flight_t *flight);
+
+/* ends whatever is under way; nobody waits for f */
 void ngx_tecken_fetch_free(ngx_tecken_fetch_t *f);
 
 /* ngx_tecken_module.c: the result for all that wait; frees f */
 void ngx_tecken_fetch_tell(ngx_tecken_fetch_t *f, ngx_uint_t value);
+
+/* gives results out */
+void ngx_tecken_fetch_wake(ngx_event_t *ev);
 
 /* ngx_tecken_fetch_metrics.c */
 ngx_int_t ngx_tecken_fetch_add_metrics(ngx_conf_t *cf,

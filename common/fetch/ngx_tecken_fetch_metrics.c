@@ -71,7 +71,8 @@ static ngx_tecken_fetch_series_t  ngx_tecken_fetch_series[] = {
 
     { ngx_tecken_fetch_offset(too_large), NGX_TECKEN_METRIC_COUNTER,
       "tecken_symcache_bad_files_total", "Symbol files not used by reason",
-      "reason=\"too_large\"", "symbolicate.parse_sym_file.error", "reason:too_large" },
+      "reason=\"too_large\"", "symbolicate.parse_sym_file.error",
+      "reason:too_large" },
 
     { ngx_tecken_fetch_offset(text), NGX_TECKEN_METRIC_COUNTER,
       "tecken_symcache_text_bytes_total", "Text of symbol files parsed",

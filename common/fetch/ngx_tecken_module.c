@@ -8,7 +8,6 @@
 
 #include <ngx_tecken_fetch.h>
 
-#include <ngx_md5.h>
 #include <tk_symbol.h>
 
 
@@ -19,14 +18,8 @@
  */
 
 
-/* an owner tells every second that it is alive */
-#define NGX_TECKEN_FETCH_TIMEOUT   15000
-
 /* those that wait have limits of their own */
 #define NGX_TECKEN_FETCH_PATIENCE  (24 * 3600 * 1000)
-
-/* builds that were deleted before they could be opened */
-#define NGX_TECKEN_FETCH_TRIES     5
 
 /* results given out in one turn of the event loop */
 #define NGX_TECKEN_MODULE_BATCH    64
@@ -58,160 +51,6 @@ static ngx_tecken_fetch_t *ngx_tecken_module_create(ngx_tecken_module_t *m,
     ngx_tecken_cache_key_t *key);
 static ngx_int_t ngx_tecken_module_value(ngx_tecken_module_t *m,
     ngx_uint_t value);
-static void ngx_tecken_module_wake(ngx_event_t *ev);
-
-static ngx_int_t ngx_tecken_fetch_join(ngx_tecken_fetch_t *f,
-    ngx_uint_t *value);
-static void ngx_tecken_fetch_flown(ngx_tecken_flight_t *flight);
-static void ngx_tecken_fetch_landed(ngx_tecken_fetch_t *f, ngx_uint_t value);
-static void ngx_tecken_fetch_opened(ngx_tecken_symcache_op_t *op);
-static void ngx_tecken_fetch_got(ngx_tecken_fetch_t *f, ngx_int_t rc);
-
-
-ngx_tecken_fetch_main_t *
-ngx_tecken_fetch_create(ngx_conf_t *cf)
-{
-    ngx_tecken_fetch_main_t  *main;
-
-    main = ngx_pcalloc(cf->pool, sizeof(ngx_tecken_fetch_main_t));
-    if (main == NULL) {
-        return NULL;
-    }
-
-    if (ngx_array_init(&main->confs, cf->pool, 4,
-                       sizeof(ngx_tecken_module_conf_t *))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    return main;
-}
-
-
-ngx_int_t
-ngx_tecken_fetch_add(ngx_tecken_fetch_main_t *main,
-    ngx_tecken_module_conf_t *conf)
-{
-    ngx_tecken_module_conf_t  **p;
-
-    p = ngx_array_push(&main->confs);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    *p = conf;
-    conf->main = main;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_tecken_fetch_init(ngx_conf_t *cf, ngx_tecken_fetch_main_t *main,
-    ngx_tecken_main_conf_t *tmcf)
-{
-    u_char                      strict;
-    ngx_md5_t                   md5;
-    ngx_uint_t                  i, j, n;
-    ngx_tecken_storage_t      **st;
-    ngx_tecken_module_conf_t  **conf;
-
-    main->cache = tmcf->cache;
-    main->turns = tmcf->turns;
-    main->thread_pool = tmcf->thread_pool;
-    main->io_thread_pool = tmcf->io_thread_pool;
-    main->storages = &tmcf->storages;
-
-    conf = main->confs.elts;
-    n = 0;
-
-    for (i = 0; i < main->confs.nelts; i++) {
-
-        /* the order of sources matters, too */
-
-        ngx_md5_init(&md5);
-
-        st = conf[i]->sources->elts;
-
-        for (j = 0; j < conf[i]->sources->nelts; j++) {
-            ngx_md5_update(&md5, st[j]->id, sizeof(st[j]->id));
-        }
-
-        strict = conf[i]->strict ? 1 : 0;
-        ngx_md5_update(&md5, &strict, 1);
-
-        ngx_md5_final((u_char *) conf[i]->id, &md5);
-
-        /* one for each is enough to delete what they have */
-
-        for (j = 0; j < n; j++) {
-            if (conf[j]->path == conf[i]->path
-                && conf[j]->id[0] == conf[i]->id[0]
-                && conf[j]->id[1] == conf[i]->id[1])
-            {
-                break;
-            }
-        }
-
-        if (j == n) {
-            conf[n++] = conf[i];
-        }
-    }
-
-    main->confs.nelts = n;
-
-    return ngx_tecken_fetch_add_metrics(cf, main, tmcf->metrics);
-}
-
-
-void
-ngx_tecken_fetch_init_worker(ngx_tecken_fetch_main_t *main,
-    ngx_cycle_t *cycle)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_TECKEN_FETCH_BUCKETS; i++) {
-        ngx_queue_init(&main->fetches[i]);
-    }
-
-    ngx_queue_init(&main->ready);
-
-    /* debug logs of events look for the fd of a connection */
-
-    main->dummy.fd = (ngx_socket_t) -1;
-    main->dummy.data = main;
-
-    main->wake.data = &main->dummy;
-    main->wake.handler = ngx_tecken_module_wake;
-    main->wake.log = cycle->log;
-}
-
-
-void
-ngx_tecken_fetch_exit_worker(ngx_tecken_fetch_main_t *main)
-{
-    ngx_uint_t           i;
-    ngx_queue_t         *q, *bucket;
-    ngx_tecken_fetch_t  *f;
-
-    for (i = 0; i < NGX_TECKEN_FETCH_BUCKETS; i++) {
-
-        bucket = &main->fetches[i];
-        q = ngx_queue_head(bucket);
-
-        while (q != ngx_queue_sentinel(bucket)) {
-            f = ngx_queue_data(q, ngx_tecken_fetch_t, queue);
-            q = ngx_queue_next(q);
-
-            /* what waits for it is a request that has ended without it */
-
-            ngx_tecken_fetch_free(f);
-        }
-    }
-
-    ngx_tecken_symbuild_exit_worker();
-}
 
 
 ngx_int_t
@@ -621,8 +460,8 @@ ngx_tecken_module_value(ngx_tecken_module_t *m, ngx_uint_t value)
 }
 
 
-static void
-ngx_tecken_module_wake(ngx_event_t *ev)
+void
+ngx_tecken_fetch_wake(ngx_event_t *ev)
 {
     ngx_uint_t                n;
     ngx_queue_t              *q;
@@ -689,148 +528,4 @@ ngx_tecken_fetch_tell(ngx_tecken_fetch_t *f, ngx_uint_t value)
     }
 
     ngx_tecken_fetch_free(f);
-}
-
-
-/* NGX_OK: *value is known; NGX_DONE: f is the owner; or NGX_AGAIN */
-
-static ngx_int_t
-ngx_tecken_fetch_join(ngx_tecken_fetch_t *f, ngx_uint_t *value)
-{
-    ngx_int_t  rc;
-
-    f->state = NGX_TECKEN_FETCH_WAIT;
-
-    rc = ngx_tecken_flight_join(f->main->cache, &f->flight,
-                                NGX_TECKEN_FETCH_TIMEOUT, 0);
-
-    *value = f->flight.value;
-
-    return rc;
-}
-
-
-static void
-ngx_tecken_fetch_flown(ngx_tecken_flight_t *flight)
-{
-    ngx_tecken_fetch_t *f = flight->data;
-
-    switch (flight->rc) {
-
-    case NGX_OK:
-        ngx_tecken_fetch_landed(f, flight->value);
-        break;
-
-    case NGX_DONE:
-
-        /* the owner is gone */
-
-        ngx_tecken_fetch_own(f);
-        break;
-
-    default: /* NGX_ERROR */
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "module \"%V\": waited too long for another worker",
-                      &f->symbol);
-
-        ngx_tecken_fetch_tell(f, NGX_TECKEN_FETCH_ERROR);
-        break;
-    }
-}
-
-
-static void
-ngx_tecken_fetch_landed(ngx_tecken_fetch_t *f, ngx_uint_t value)
-{
-    ngx_int_t  rc;
-
-    if (ngx_tecken_fetch_code(value) != NGX_TECKEN_FETCH_BUILT) {
-        ngx_tecken_fetch_tell(f, value);
-        return;
-    }
-
-    f->state = NGX_TECKEN_FETCH_OPEN;
-    f->open.handler = ngx_tecken_fetch_opened;
-    f->open.data = f;
-
-    rc = ngx_tecken_symcache_open(f->conf->path, &f->key, &f->open,
-                                  ngx_cycle->log);
-    if (rc != NGX_AGAIN) {
-        ngx_tecken_fetch_got(f, rc);
-    }
-}
-
-
-static void
-ngx_tecken_fetch_opened(ngx_tecken_symcache_op_t *op)
-{
-    ngx_tecken_fetch_got(op->data, op->rc);
-}
-
-
-static void
-ngx_tecken_fetch_got(ngx_tecken_fetch_t *f, ngx_int_t rc)
-{
-    ngx_uint_t  value;
-
-    if (rc == NGX_OK) {
-        f->ref = f->open.ref;
-        ngx_tecken_fetch_tell(f, NGX_TECKEN_FETCH_BUILT);
-        return;
-    }
-
-    if (rc == NGX_ERROR) {
-        ngx_tecken_fetch_tell(f, NGX_TECKEN_FETCH_ERROR);
-        return;
-    }
-
-    /* evicted or invalidated already, or it could not be stored */
-
-    if (++f->tries == NGX_TECKEN_FETCH_TRIES) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "module \"%V\": its symcache is gone each time it was "
-                      "built, is the symcache directory too small?",
-                      &f->symbol);
-
-        ngx_tecken_fetch_tell(f, NGX_TECKEN_FETCH_ERROR);
-        return;
-    }
-
-    rc = ngx_tecken_fetch_join(f, &value);
-
-    if (rc == NGX_OK) {
-        ngx_tecken_fetch_tell(f, value);
-
-    } else if (rc == NGX_DONE) {
-        ngx_tecken_fetch_own(f);
-    }
-}
-
-
-void
-ngx_tecken_fetch_free(ngx_tecken_fetch_t *f)
-{
-    ngx_queue_remove(&f->queue);
-
-    if (f->tick.timer_set) {
-        ngx_del_timer(&f->tick);
-    }
-
-    if (f->op) {
-        ngx_tecken_store_op_destroy(f->op);
-    }
-
-    if (f->build) {
-        ngx_tecken_symbuild_destroy(f->build);
-    }
-
-    ngx_tecken_symcache_cancel(&f->open);
-    ngx_tecken_turn_leave(f->main->turns, &f->turn);
-    ngx_tecken_flight_leave(f->main->cache, &f->flight);
-
-    if (f->ref) {
-        ngx_tecken_symcache_close(f->ref);
-    }
-
-    ngx_free(f);
 }
