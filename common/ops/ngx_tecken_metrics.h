@@ -42,6 +42,9 @@ struct ngx_tecken_metric_s {
     ngx_str_t                key;      /* "download_symbol"; empty: not sent
                                           to statsd */
     ngx_str_t                tags;     /* "try:True,bucket:x", or empty */
+    ngx_uint_t               samples;  /* a counter of things that come many
+                                          at once: statsd gets each count() as
+                                          a value of a histogram */
 
     /* gauges: the value now */
     uint64_t               (*value)(ngx_tecken_metric_t *m);
@@ -64,7 +67,7 @@ ngx_tecken_metrics_t *ngx_tecken_metrics_create(ngx_conf_t *cf);
  * postconfiguration handler.  m lives as long as the configuration and keeps
  * its strings; name and labels identify it, also across reloads.  Label
  * values must hold no quote, backslash or line feed; name and labels make at
- * most 238 bytes.  In tags all but [A-Za-z0-9_.-] becomes "_" and a value is
+ * most 238 bytes.  In tags all but [A-Za-z0-9_./-] becomes "_" and a value is
  * cut at 100 bytes; a comma begins a tag only if a colon follows before the
  * next.  NGX_ERROR is logged.
  */

@@ -267,7 +267,7 @@ ngx_tecken_statsd_prepare(ngx_tecken_statsd_t *st, ngx_pool_t *pool,
         *p++ = 'm'; *p++ = 's';
 
     } else {
-        *p++ = 'c';
+        *p++ = m->samples ? 'h' : 'c';
     }
 
     if (m->tags.len && st->tags) {
@@ -317,7 +317,7 @@ ngx_tecken_statsd_sanitize(u_char *p, ngx_str_t *tags)
         }
 
         if (n < NGX_TECKEN_STATSD_TAG_LEN) {
-            *p++ = ngx_tecken_statsd_char(ch) ? ch : '_';
+            *p++ = (ngx_tecken_statsd_char(ch) || ch == '/') ? ch : '_';
             n++;
         }
     }
