@@ -428,12 +428,12 @@ SERVER
 
     is_deeply \%written, \%served, 'metrics.md: series, types and labels';
 
-    my $code =
-        slurp("$Root/ngx_tecken_download/ngx_tecken_download_metrics.c")
-        . slurp("$Root/common/fetch/ngx_tecken_fetch_metrics.c");
+    my $code = join '', map { slurp($_) }
+               glob("$Root/ngx_tecken_*/*_metrics.c"),
+               "$Root/common/fetch/ngx_tecken_fetch_metrics.c";
     my %key = map { $_ => 1 }
-              $code =~ /"((?:download|symboldownloader)_\w+
-                         |(?:downloader|symbolicate)\.[\w.]+)"/xg;
+              $code =~ /"((?:download|symboldownloader)_\w+|pageview
+                          |(?:downloader|symbolicate)\.[\w.]+)"/xg;
 
     is_deeply [ sort $Document{'docs/metrics.md'}
                      =~ /^\| `((?!tecken_)[\w.]+)` \|/mg ],
