@@ -110,7 +110,8 @@ sub arity
 {
     my ($flags) = @_;
 
-    return (0, 0) if $flags =~ /CONF_NOARGS/;
+    return (0, $flags =~ /CONF_TAKE(\d)/ ? $1 : 0)
+        if $flags =~ /CONF_NOARGS/;
     return (1, 1) if $flags =~ /CONF_FLAG/;
     return ($1, 'inf') if $flags =~ /CONF_(\d)MORE/;
     return (substr($1, 0, 1), substr $1, -1) if $flags =~ /CONF_TAKE(\d+)/;
