@@ -389,7 +389,7 @@ ngx_tecken_symbolicate_check_size(ngx_conf_t *cf, void *post, void *data)
     size_t *sp = data;
 
     if (*sp == 0 || *sp > 1024 * 1024 * 1024) {
-        return "must be from 1 to 1g";
+        return "must be from 1 to 1024m";
     }
 
     return NGX_CONF_OK;
