@@ -359,8 +359,9 @@ bad_location('a lifetime in two directives',
      "$download\ntecken_cache_valid found=1h;\n"
      . 'tecken_cache_valid missing=1h found=2h;',
      [ '"tecken_cache_valid" directive is duplicate', 3 ]);
-bad_location('three lifetimes',
-     "$download\ntecken_cache_valid found=1 missing=1 found=1;",
+bad_location('more lifetimes than there are',
+     "$download\n"
+     . 'tecken_cache_valid found=1 missing=1 symcache_missing=1 found=1;',
      [ 'invalid number of arguments in "tecken_cache_valid" directive', 2 ]);
 good('a lifetime each', "$zone\n$local",
      "$download tecken_cache_valid found=1; tecken_cache_valid missing=1;");
