@@ -130,9 +130,10 @@ ngx_tecken_symcache_size(ngx_tecken_symcache_sh_t *sh, size_t size)
 static void
 ngx_tecken_symcache_repair(ngx_tecken_symcache_sh_t *sh)
 {
-    uint32_t                     i, busy, list;
-    ngx_uint_t                   n;
-    ngx_tecken_symcache_node_t  *node;
+    uint32_t                        i, busy, list;
+    ngx_uint_t                      n;
+    ngx_tecken_symcache_node_t     *node;
+    ngx_tecken_symcache_deleted_t  *d;
 
     ngx_tecken_cache_change(sh);
 
@@ -180,8 +181,14 @@ ngx_tecken_symcache_repair(ngx_tecken_symcache_sh_t *sh)
     sh->pending = 0;
 
     for (n = ngx_min(sh->ndeleted, NGX_TECKEN_SYMCACHE_DELETED); n; n--) {
-        if (sh->deleted[n - 1].owner) {
+
+        d = &sh->deleted[n - 1];
+
+        if (d->owner) {
             sh->pending++;
+
+            /* who was killed may not have come to these */
+            ngx_tecken_symcache_doom_symbol(sh, d->symbol, d->sequence);
         }
     }
 
@@ -333,28 +340,6 @@ ngx_tecken_symcache_find(ngx_tecken_symcache_sh_t *sh,
 
 
 uint32_t
-ngx_tecken_symcache_find_symbol(ngx_tecken_symcache_sh_t *sh, uint64_t *symbol)
-{
-    uint32_t                     i;
-    ngx_tecken_symcache_node_t  *node;
-
-    i = *ngx_tecken_symcache_bucket(sh, symbol);
-
-    while (i) {
-        node = ngx_tecken_symcache_node(sh, i);
-
-        if (ngx_tecken_symcache_same(node->key.symbol, symbol)) {
-            break;
-        }
-
-        i = node->chain;
-    }
-
-    return i;
-}
-
-
-uint32_t
 ngx_tecken_symcache_oldest(ngx_tecken_symcache_sh_t *sh)
 {
     return ngx_tecken_symcache_node(sh, 0)->prev;
@@ -491,6 +476,27 @@ ngx_tecken_symcache_doom(ngx_tecken_symcache_sh_t *sh, uint32_t i)
     node->state = NGX_TECKEN_SYMCACHE_DELETING;
 
     ngx_tecken_symcache_link(sh, ngx_tecken_symcache_busy(sh), i);
+}
+
+
+void
+ngx_tecken_symcache_doom_symbol(ngx_tecken_symcache_sh_t *sh, uint64_t *symbol,
+    uint64_t sequence)
+{
+    uint32_t                     i, next;
+    ngx_tecken_symcache_node_t  *node;
+
+    for (i = *ngx_tecken_symcache_bucket(sh, symbol); i; i = next) {
+
+        node = ngx_tecken_symcache_node(sh, i);
+        next = node->chain;
+
+        if (node->sequence < sequence
+            && ngx_tecken_symcache_same(node->key.symbol, symbol))
+        {
+            ngx_tecken_symcache_doom(sh, i);
+        }
+    }
 }
 
 

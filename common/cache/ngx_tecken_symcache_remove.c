@@ -33,7 +33,6 @@ void
 ngx_tecken_symcache_delete(ngx_tecken_symcache_path_t *path,
     ngx_tecken_symcache_key_t *key, ngx_log_t *log)
 {
-    uint32_t                        i;
     ngx_tecken_symcache_sh_t       *sh;
     ngx_tecken_symcache_remove_t    rm, old;
     ngx_tecken_symcache_deleted_t  *d;
@@ -58,15 +57,7 @@ ngx_tecken_symcache_delete(ngx_tecken_symcache_path_t *path,
     rm.sequence = ngx_tecken_symcache_deletion_add(sh, key->symbol);
     rm.log = ngx_cycle->log;
 
-    for ( ;; ) {
-
-        i = ngx_tecken_symcache_find_symbol(sh, key->symbol);
-        if (i == 0) {
-            break;
-        }
-
-        ngx_tecken_symcache_doom(sh, i);
-    }
+    ngx_tecken_symcache_doom_symbol(sh, rm.symbol, rm.sequence);
 
     ngx_tecken_symcache_unlock(path);
 

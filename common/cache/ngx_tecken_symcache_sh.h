@@ -181,8 +181,6 @@ void ngx_tecken_symcache_unlock(ngx_tecken_symcache_path_t *path);
 
 uint32_t ngx_tecken_symcache_find(ngx_tecken_symcache_sh_t *sh,
     ngx_tecken_symcache_key_t *key);
-uint32_t ngx_tecken_symcache_find_symbol(ngx_tecken_symcache_sh_t *sh,
-    uint64_t *symbol);
 uint32_t ngx_tecken_symcache_oldest(ngx_tecken_symcache_sh_t *sh);
 void ngx_tecken_symcache_touch(ngx_tecken_symcache_sh_t *sh, uint32_t i);
 
@@ -197,6 +195,8 @@ void ngx_tecken_symcache_store(ngx_tecken_symcache_sh_t *sh, uint32_t i,
 
 /* no longer found; the caller unlinks the file and then frees the node */
 void ngx_tecken_symcache_doom(ngx_tecken_symcache_sh_t *sh, uint32_t i);
+void ngx_tecken_symcache_doom_symbol(ngx_tecken_symcache_sh_t *sh,
+    uint64_t *symbol, uint64_t sequence);
 void ngx_tecken_symcache_free(ngx_tecken_symcache_sh_t *sh, uint32_t i);
 void ngx_tecken_symcache_resize(ngx_tecken_symcache_sh_t *sh, uint32_t i,
     off_t size);

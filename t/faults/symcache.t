@@ -244,6 +244,19 @@ subtest 'kill -9 amid a change of the index' => sub {
     is $status->{size}, $size, 'with their sizes';
     is ask($b, 'op=check'), 'ok', 'the index is whole';
 
+    # a deletion that was written down, no more
+    ask($nginx, "op=build&file=h&set=$_&name=h$_") for 1 .. 2;
+    ($a, $b) = both($nginx);
+    is ask($b, "op=open&file=h&set=$_"), "h$_", "$_ of one symbol is mapped"
+        for 1 .. 2;
+
+    $nginx->{killed}{ $a->{pid} } = 1;
+    is ask($a, 'op=kill&step=half&file=h'), undef, 'killed amid a deletion';
+    is ask($b, "op=open&file=h&set=$_"), 'miss', "$_ is gone nevertheless"
+        for 1 .. 2;
+    is ask($b, "op=open&file=f$_"), "n$_", "f$_ is not" for 1 .. 5;
+    is ask($b, 'op=check'), 'ok', 'the index is whole';
+
     # nodes without an owner
     for my $step (qw(reserved doomed deleted)) {
         my %file = (reserved => 'r', doomed => 'f2', deleted => 'f3');

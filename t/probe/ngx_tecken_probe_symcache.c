@@ -15,7 +15,7 @@
  *     op=status
  *     op=check
  *     op=bench file=F set=N n=N
- *     op=kill step=change|reserved|doomed|deleted file=F
+ *     op=kill step=change|half|reserved|doomed|deleted file=F
  *
  * A symcache is built of a .sym that has the function S at 0x1000 and nearly
  * BYTES of other symbols; who has a symcache looks that function up.  hold is
@@ -23,8 +23,9 @@
  * symcache is in use.  prefetch says which part of the index is in memory when
  * the file was dropped from it, and after prefetch().  check walks the index
  * and says what is wrong with it.  kill is the end of the worker: amid a
- * change, with all lists broken; when it was to rename a file, or to unlink
- * one; when it was to unlink those of a symbol.
+ * change, with all lists broken, or when a deletion is written but no node is
+ * doomed yet; when it was to rename a file, or to unlink one; when it was to
+ * unlink those of a symbol.
  */
 
 
@@ -851,6 +852,11 @@ ngx_tecken_probe_symcache_kill(ngx_tecken_probe_symcache_ctx_t *ctx,
 
     case 'c':
         ngx_tecken_probe_symcache_break(sh);
+        (void) raise(SIGKILL);
+        break;
+
+    case 'h':
+        (void) ngx_tecken_symcache_deletion_add(sh, ctx->key.symbol);
         (void) raise(SIGKILL);
         break;
 
