@@ -268,6 +268,21 @@ subtest 'deletion' => sub {
     is ask($b, 'op=build&file=x&set=1&name=new'), 'new', 'built anew';
     is ask($a, 'op=open&file=x&set=1'), 'new', 'the new one is used';
 
+    # a map that is given back when the others have been looked through
+    my $other = client($nginx);
+    my $same = beside($nginx, $other);
+    ask($same, "op=build&file=$_&name=$_") for qw(p q);
+    my $maps = status($same)->{maps};
+    put($other, 'op=open&file=p&at=use&hold=5000');
+    status(beside($nginx, $other));
+
+    ask($same, "op=delete&file=$_") for qw(p q);
+    wait_until('the map of the one that is idle to be closed', 10,
+               sub { status($same)->{maps} == $maps - 1 });
+    is take($other), 'p', 'the other is in use meanwhile';
+    wait_until('its map to be closed too', 10,
+               sub { status($same)->{maps} == $maps - 2 });
+
     for my $at (qw(begin temp)) {
         put($a, "op=build&file=z&name=old&at=$at&hold=700");
         wait_until('the build to begin', 5, sub { leftovers($dir) })

@@ -35,7 +35,6 @@ typedef struct {
 
 typedef struct {
     ngx_tecken_symcache_map_t  *buckets[NGX_TECKEN_SYMCACHE_BUCKETS];
-    ngx_array_t                *paths;
     ngx_queue_t                 idle;
     ngx_uint_t                  n;            /* in the buckets */
     ngx_uint_t                  max;
@@ -78,7 +77,6 @@ ngx_tecken_symcache_init_worker(ngx_array_t *paths, ngx_uint_t maps,
 
     ngx_queue_init(&t->idle);
 
-    t->paths = paths;
     t->max = maps;
 
     t->dummy.fd = (ngx_socket_t) -1;
@@ -281,6 +279,8 @@ ngx_tecken_symcache_current(ngx_tecken_symcache_map_t *map, ngx_uint_t touch)
         ngx_tecken_symcache_touch(sh, i);
     }
 
+    map->removals = sh->removals;
+
     ngx_tecken_symcache_unlock(map->path);
 
     return i != 0;
@@ -349,6 +349,7 @@ ngx_tecken_symcache_loaded(ngx_tecken_task_t *task)
         map->addr = load->map.addr;
         map->size = load->map.size;
         map->sequence = load->map.sequence;
+        map->removals = load->map.removals;
 
         map->path->sh->maps[ngx_process_slot]++;
 
@@ -485,21 +486,11 @@ ngx_tecken_symcache_trim(ngx_uint_t max)
 static void
 ngx_tecken_symcache_sweep(ngx_event_t *ev)
 {
-    ngx_uint_t                     i, removals;
-    ngx_queue_t                   *q, *next;
-    ngx_tecken_symcache_map_t     *map;
-    ngx_tecken_symcache_path_t   **path;
-    ngx_tecken_symcache_table_t   *t;
+    ngx_queue_t                  *q, *next;
+    ngx_tecken_symcache_map_t    *map;
+    ngx_tecken_symcache_table_t  *t;
 
     t = &ngx_tecken_symcache_table;
-
-    path = t->paths->elts;
-
-    for (i = 0; i < t->paths->nelts; i++) {
-        removals = path[i]->sh->removals;
-        path[i]->stale = (path[i]->removals != removals);
-        path[i]->removals = removals;
-    }
 
     for (q = ngx_queue_head(&t->idle);
          q != ngx_queue_sentinel(&t->idle);
@@ -508,7 +499,9 @@ ngx_tecken_symcache_sweep(ngx_event_t *ev)
         next = ngx_queue_next(q);
         map = ngx_queue_data(q, ngx_tecken_symcache_map_t, idle);
 
-        if (map->path->stale && !ngx_tecken_symcache_current(map, 0)) {
+        if (map->removals != map->path->sh->removals
+            && !ngx_tecken_symcache_current(map, 0))
+        {
             ngx_tecken_symcache_unlink_map(map);
         }
     }

@@ -124,10 +124,6 @@ struct ngx_tecken_symcache_path_s {
     ngx_uint_t                     unit;      /* top folder to scan next */
     time_t                         scan;      /* when the last began */
     time_t                         clean;     /* the temp folder, when */
-
-    /* a worker's */
-    ngx_uint_t                     removals;  /* seen by the last sweep */
-    ngx_uint_t                     stale;     /* there are more */
 };
 
 
@@ -140,6 +136,7 @@ struct ngx_tecken_symcache_map_s {
     ngx_tecken_symcache_path_t    *path;
     ngx_tecken_symcache_key_t      key;
     uint64_t                       sequence;  /* of its node; 0: none */
+    ngx_uint_t                     removals;  /* when it was seen there */
     void                          *addr;
     size_t                         size;
     ngx_uint_t                     refs;
