@@ -303,22 +303,20 @@ ngx_tecken_symcache_publish(ngx_tecken_symcache_file_t *file, off_t size,
 
     node = ngx_tecken_symcache_node(sh, i);
 
-    if (node->sequence != sequence
-        || node->state != NGX_TECKEN_SYMCACHE_RESERVED)
+    /* or else it took so long that the manager has given it up */
+
+    if (node->sequence == sequence
+        && node->state == NGX_TECKEN_SYMCACHE_RESERVED)
     {
-        /* took so long that the manager has given it up */
+        if (!ngx_tecken_symcache_deleted(sh, file->key.symbol, file->token)) {
+            ngx_tecken_symcache_store(sh, i, 0, 1);
+            ngx_tecken_symcache_unlock(path);
+            return sequence;
+        }
 
-        ngx_tecken_symcache_unlock(path);
-        return 0;
+        ngx_tecken_symcache_doom(sh, i);
     }
 
-    if (!ngx_tecken_symcache_deleted(sh, file->key.symbol, file->token)) {
-        ngx_tecken_symcache_store(sh, i, 0, 1);
-        ngx_tecken_symcache_unlock(path);
-        return sequence;
-    }
-
-    ngx_tecken_symcache_doom(sh, i);
     ngx_tecken_symcache_unlock(path);
 
     ngx_tecken_symcache_unlink(path, i, sequence, &file->key, log);

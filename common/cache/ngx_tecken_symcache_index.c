@@ -668,6 +668,38 @@ ngx_tecken_symcache_deleting(ngx_tecken_symcache_sh_t *sh, uint64_t *symbol)
 }
 
 
+/*
+ * Who commits renames the file, and then looks whether it may stay: until then
+ * it may be in the place of a newer one, too.
+ */
+
+ngx_uint_t
+ngx_tecken_symcache_outdated(ngx_tecken_symcache_sh_t *sh,
+    ngx_tecken_symcache_key_t *key)
+{
+    uint32_t                     i, busy;
+    ngx_tecken_symcache_node_t  *node;
+
+    busy = ngx_tecken_symcache_busy(sh);
+
+    for (i = ngx_tecken_symcache_node(sh, busy)->next;
+         i != busy;
+         i = node->next)
+    {
+        node = ngx_tecken_symcache_node(sh, i);
+
+        if (ngx_memcmp(&node->key, key, sizeof(ngx_tecken_symcache_key_t))
+            == 0
+            && ngx_tecken_symcache_deleted(sh, key->symbol, node->sequence))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static uint32_t *
 ngx_tecken_symcache_bucket(ngx_tecken_symcache_sh_t *sh, uint64_t *symbol)
 {

@@ -410,7 +410,9 @@ ngx_tecken_symcache_adopt(ngx_tecken_symcache_load_t *load, off_t size)
 
             node = ngx_tecken_symcache_node(sh, i);
 
-            if (i == 0 || node->sequence != map->sequence) {
+            if (i == 0 || node->sequence != map->sequence
+                || ngx_tecken_symcache_outdated(sh, &map->key))
+            {
                 ngx_tecken_symcache_unlock(map->path);
                 return NGX_AGAIN;
             }
@@ -424,7 +426,8 @@ ngx_tecken_symcache_adopt(ngx_tecken_symcache_load_t *load, off_t size)
         }
 
         if (ngx_tecken_symcache_deleted(sh, map->key.symbol, load->token)
-            || ngx_tecken_symcache_deleting(sh, map->key.symbol))
+            || ngx_tecken_symcache_deleting(sh, map->key.symbol)
+            || ngx_tecken_symcache_outdated(sh, &map->key))
         {
             ngx_tecken_symcache_unlock(map->path);
             return NGX_AGAIN;

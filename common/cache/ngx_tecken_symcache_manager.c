@@ -195,8 +195,10 @@ ngx_tecken_symcache_orphans(ngx_tecken_symcache_path_t *path, ngx_log_t *log)
 
         orphan = *ngx_tecken_symcache_node(sh, i);
 
-        if (ngx_tecken_symcache_find(sh, &orphan.key)) {
-
+        if (ngx_tecken_symcache_find(sh, &orphan.key)
+            && !ngx_tecken_symcache_deleted(sh, orphan.key.symbol,
+                                            orphan.sequence))
+        {
             /* the file is that of the one that is stored */
 
             ngx_tecken_symcache_free(sh, i);
@@ -505,7 +507,8 @@ ngx_tecken_symcache_scan_add(ngx_tecken_symcache_path_t *path,
     ngx_tecken_symcache_lock(path);
 
     if (ngx_tecken_symcache_find(sh, key) == 0
-        && !ngx_tecken_symcache_deleting(sh, key->symbol))
+        && !ngx_tecken_symcache_deleting(sh, key->symbol)
+        && !ngx_tecken_symcache_outdated(sh, key))
     {
         i = ngx_tecken_symcache_reserve(sh, key, ngx_file_fs_size(st));
 

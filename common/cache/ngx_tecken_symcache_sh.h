@@ -216,6 +216,10 @@ ngx_uint_t ngx_tecken_symcache_deleted(ngx_tecken_symcache_sh_t *sh,
 ngx_uint_t ngx_tecken_symcache_deleting(ngx_tecken_symcache_sh_t *sh,
     uint64_t *symbol);
 
+/* may the file of the key be one that was built before a deletion */
+ngx_uint_t ngx_tecken_symcache_outdated(ngx_tecken_symcache_sh_t *sh,
+    ngx_tecken_symcache_key_t *key);
+
 
 /*
  * Files, without the lock, in any thread or process.  name has room for

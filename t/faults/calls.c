@@ -10,8 +10,8 @@
  * LD_PRELOAD: one call fails, or the process dies before it.  The file named
  * by TECKEN_FAULT says which, "N E ID": the Nth of the calls below, counted
  * from when ID is seen first, fails with errno E, or the process gets SIGKILL
- * if E is 0, or right after it if E is -1.  The file is removed when that
- * happens.
+ * if E is 0, or right after it if E is -1, or SIGSTOP before it and right
+ * after it if E is -2.  The file is removed when that happens.
  *
  * While the file named by TECKEN_FULL is there, no write to a file in a folder
  * "temp" finds room.
@@ -82,8 +82,12 @@ fault(void)
         raise(SIGKILL);
     }
 
-    if (err == -1) {
-        return -1;
+    if (err == -2) {
+        raise(SIGSTOP);
+    }
+
+    if (err < 0) {
+        return err;
     }
 
     errno = err;
@@ -97,6 +101,10 @@ after(int how, int rc)
 {
     if (how == -1) {
         raise(SIGKILL);
+    }
+
+    if (how == -2) {
+        raise(SIGSTOP);
     }
 
     return rc;

@@ -94,6 +94,14 @@ sub settled
 }
 
 
+sub stopped
+{
+    my ($pid) = @_;
+
+    return slurp("/proc/$pid/stat") =~ /\) T /;
+}
+
+
 # at one moment
 sub used_now
 {
@@ -102,8 +110,7 @@ sub used_now
     my @workers = $nginx->all_workers;
 
     kill 'STOP', @workers;
-    wait_until('all to stop', 5, sub {
-        !grep { slurp("/proc/$_/stat") !~ /\) T / } @workers });
+    wait_until('all to stop', 5, sub { !grep { !stopped($_) } @workers });
 
     my $used = used($dir);
     kill 'CONT', @workers;
@@ -218,6 +225,71 @@ subtest 'kill -9 before and after each step of a commit' => sub {
         is ask($nginx, 'op=open&file=y'), 'y', 'it is still there';
         done($nginx);
     }
+};
+
+
+subtest 'a deletion amid a commit' => sub {
+    my $dir = new_dir();
+    my $nginx = start_faulty($dir, maps => 1);
+    my ($a, $b) = both($nginx);
+
+    # the folder is there
+    ask($a, 'op=build&file=x&set=2&name=two');
+    my ($x) = map { /-([^-]*)\z/ } keys %{ files($dir) };
+
+    arm(1, -2);
+    put($a, 'op=build&file=x&name=old');
+    wait_until('the rename', 10, sub { !-e $fault && stopped($a->{pid}) });
+
+    is ask($b, 'op=delete&file=x'), 'ok', 'deleted before the rename';
+    wait_until('the files to go', 10, sub { status($b)->{pending} == 0 });
+    is keys %{ files($dir) }, 0, 'all of them';
+
+    kill 'CONT', $a->{pid};
+    wait_until('the file to be in place', 10, sub {
+        keys %{ files($dir) } == 1 && stopped($a->{pid}) });
+    is ask($b, 'op=open&file=x'), 'miss', 'one from before is not used';
+
+    kill 'CONT', $a->{pid};
+    is take($a), 'old', 'but by who waited for the build';
+    is ask($b, 'op=open&file=x'), 'miss', 'it is not kept';
+    is keys %{ files($dir) }, 0, 'nor left behind';
+
+    is ask($b, 'op=build&file=x&name=new'), 'new', 'the next one';
+    is ask($a, 'op=open&file=x'), 'new', 'is';
+
+    # so late that it replaces the file of the next one
+    for my $how (qw(CONT KILL)) {
+        ($b, $a) = both($nginx);
+
+        arm(1, -2);
+        put($a, 'op=build&file=x&name=old');
+        wait_until('the rename', 10,
+                   sub { !-e $fault && stopped($a->{pid}) });
+
+        ask($b, 'op=delete&file=x');
+        is ask($b, 'op=build&file=x&name=next'), 'next', "$how: the next one";
+        is ask($b, 'op=build&file=y&name=y'), 'y', "$how: closes its map";
+
+        my ($path) = map { $_->{path} } grep { $_->{path} =~ /$x/ }
+                     values %{ files($dir) };
+        my $inode = (stat $path)[1];
+
+        kill 'CONT', $a->{pid};
+        wait_until('the file to be replaced', 10, sub {
+            stopped($a->{pid}) && (stat $path)[1] != $inode });
+        is ask($b, 'op=open&file=x'), 'miss', "$how: that is not used";
+
+        $nginx->{killed}{ $a->{pid} } = 1 if $how eq 'KILL';
+        kill $how, $a->{pid};
+        is take($a), $how eq 'KILL' ? undef : 'old', "$how: goes on or ends";
+
+        wait_until('the file to go', 30, sub { !-e $path });
+        is ask($b, 'op=open&file=x'), 'miss', "$how: nor later";
+    }
+
+    settled($nginx, $dir);
+    done($nginx);
 };
 
 

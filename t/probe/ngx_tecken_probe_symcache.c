@@ -710,10 +710,11 @@ ngx_tecken_probe_symcache_status(ngx_http_request_t *r,
 
     p = ngx_sprintf(text, "size %uL\nmax_size %uL\nfiles %uL\ncapacity %uL\n"
                     "maps %uL\nevictions %uL\ncorrupt %uL\nresets %uL\n"
-                    "cold %uA\npid %P\n",
+                    "cold %uA\npending %ui\npid %P\n",
                     status.size, status.max_size, status.files,
                     status.capacity, status.maps, status.evictions,
-                    status.corrupt, status.resets, path->sh->cold, ngx_pid);
+                    status.corrupt, status.resets, path->sh->cold,
+                    path->sh->pending, ngx_pid);
 
     return ngx_tecken_probe_symcache_send(r, text, p - text);
 }
