@@ -132,7 +132,7 @@ ngx_tecken_symcache_load_file(ngx_tecken_symcache_load_t *load, u_char *name)
     if (fd == -1) {
         err = ngx_errno;
 
-        if (err == NGX_ENOENT || err == NGX_ENOTDIR) {
+        if (err == NGX_ENOENT || err == NGX_ENOTDIR || err == NGX_ELOOP) {
             ngx_tecken_symcache_gone(load);
             return;
         }
@@ -145,6 +145,12 @@ ngx_tecken_symcache_load_file(ngx_tecken_symcache_load_t *load, u_char *name)
     if (fstat(fd, &st) == -1) {
         ngx_log_error(NGX_LOG_CRIT, load->log, ngx_errno,
                       ngx_fd_info_n " \"%s\" failed", name);
+        goto done;
+    }
+
+    if (!S_ISREG(st.st_mode)) {
+        load->rc = NGX_DECLINED;
+        ngx_tecken_symcache_corrupt(load, name, &st, "it is no file");
         goto done;
     }
 

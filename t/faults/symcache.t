@@ -505,6 +505,29 @@ subtest 'damaged files' => sub {
     is ask($nginx, 'op=open&file=torn'), 'miss', 'torn: a miss';
     ok !-e $path, 'torn: deleted';
 
+    # what else may have the name
+    for my $what (qw(link fifo folder)) {
+        ask($nginx, "op=build&file=$what&name=$what");
+        ($path) = map { $_->{path} } values %{ files($dir) };
+        $nginx->reload(drained => 1);
+
+        unlink $path;
+        $what eq 'link' ? symlink('/etc/passwd', $path)
+            : $what eq 'fifo' ? run_child({ log => "$tools/mkfifo.log" },
+                                          'mkfifo', $path)
+            : mkdir($path);
+
+        is ask($nginx, "op=open&file=$what"), 'miss', "a $what is a miss";
+        is ask($nginx, "op=build&file=$what&name=new"), 'new',
+           "$what: built anew";
+        is ask($nginx, "op=open&file=$what"),
+           $what eq 'folder' ? 'miss' : 'new', "$what: and kept, if it can be";
+
+        rmdir $path;
+        ask($nginx, "op=delete&file=$what");
+        wait_until('it to go', 10, sub { !-e $path });
+    }
+
     # permissions are an operator's mistake, not a miss
     ask($nginx, 'op=build&file=p&name=p');
     ($path) = map { $_->{path} } values %{ files($dir) };
