@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 use SymcacheTest;
 use TeckenTest qw(:none);
 use TeckenTest::Nginx;
-use TeckenTest::Process qw(wait_until write_file);
+use TeckenTest::Process qw(give_away wait_until write_file);
 
 
 my $mb = 1 << 20;
@@ -164,6 +164,14 @@ subtest 'LRU and max_size' => sub {
     is ask($nginx, 'op=open&file=big'), 'big', 'is kept, alone';
     is scalar(keys %{ files($dir) }), 1, 'all others go';
 
+    for (1 .. 2) {
+        write_file("$dir/c/temp/1-$_", '');
+        give_away("$dir/c/temp/1-$_");
+        $nginx->reload(drained => 1);
+        wait_until('the manager', 20, sub { !leftovers($dir) });
+    }
+
+    is ask($nginx, 'op=open&file=big'), 'big', 'by the manager too';
     is ask($nginx, 'op=build&file=f1&name=n1'), 'n1', 'until the next one';
     is ask($nginx, 'op=open&file=big'), 'miss', 'it goes then';
 

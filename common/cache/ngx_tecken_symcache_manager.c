@@ -261,12 +261,15 @@ ngx_tecken_symcache_dead(ngx_pid_t pid)
 static ngx_uint_t
 ngx_tecken_symcache_over(ngx_tecken_symcache_path_t *path, ngx_msec_t *wait)
 {
-    off_t                      size;
-    time_t                     left;
-    uint32_t                   i;
-    ngx_tecken_symcache_sh_t  *sh;
+    off_t                        size;
+    time_t                       left;
+    uint32_t                     i;
+    ngx_uint_t                   alone;
+    ngx_tecken_symcache_sh_t    *sh;
+    ngx_tecken_symcache_node_t  *node;
 
     sh = path->sh;
+    alone = 0;
     left = NGX_TECKEN_SYMCACHE_MANAGER_WAIT / 1000;
 
     ngx_tecken_symcache_lock(path);
@@ -274,9 +277,13 @@ ngx_tecken_symcache_over(ngx_tecken_symcache_path_t *path, ngx_msec_t *wait)
     size = sh->size;
     i = ngx_tecken_symcache_oldest(sh);
 
+    node = ngx_tecken_symcache_node(sh, i);
+
     if (i) {
-        left = (time_t) ngx_tecken_symcache_node(sh, i)->used
-               + path->inactive - ngx_time();
+        left = (time_t) node->used + path->inactive - ngx_time();
+
+        /* one that is larger than max_size itself */
+        alone = (node->size == size);
     }
 
     ngx_tecken_symcache_unlock(path);
@@ -285,7 +292,7 @@ ngx_tecken_symcache_over(ngx_tecken_symcache_path_t *path, ngx_msec_t *wait)
         return 0;
     }
 
-    if (left <= 0 || size > path->max_size
+    if (left <= 0 || (size > path->max_size && !alone)
         || (path->min_free
             && ngx_fs_available(path->path->name.data) < path->min_free))
     {
