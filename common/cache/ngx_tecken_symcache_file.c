@@ -15,6 +15,9 @@
 /* symcaches that go for one that is built, so that min_free is kept */
 #define NGX_TECKEN_SYMCACHE_FREE_TRIES  64
 
+/* seconds until no worker has a file mapped that was evicted, as a rule */
+#define NGX_TECKEN_SYMCACHE_EVICTING    2
+
 
 static ngx_int_t ngx_tecken_symcache_hex(u_char *dst, const u_char *src,
     size_t n);
@@ -128,28 +131,79 @@ ngx_tecken_symcache_unlink(ngx_tecken_symcache_path_t *path, uint32_t i,
 off_t
 ngx_tecken_symcache_evict(ngx_tecken_symcache_path_t *path, ngx_log_t *log)
 {
-    uint32_t                    i;
-    ngx_tecken_symcache_node_t  node;
+    time_t                       ago;
+    uint32_t                     i;
+    ngx_tecken_symcache_sh_t    *sh;
+    ngx_tecken_symcache_node_t   node;
+
+    sh = path->sh;
 
     ngx_tecken_symcache_lock(path);
 
-    i = ngx_tecken_symcache_oldest(path->sh);
+    i = ngx_tecken_symcache_oldest(sh);
 
     if (i == 0) {
         ngx_tecken_symcache_unlock(path);
         return 0;
     }
 
-    node = *ngx_tecken_symcache_node(path->sh, i);
+    node = *ngx_tecken_symcache_node(sh, i);
 
-    ngx_tecken_symcache_doom(path->sh, i);
-    path->sh->evictions++;
+    ngx_tecken_symcache_doom(sh, i);
+    sh->evictions++;
+
+    ago = ngx_time() - sh->evicting;
+
+    if (ago < 0 || ago > NGX_TECKEN_SYMCACHE_EVICTING) {
+        sh->evicting = ngx_time();
+        sh->evicted = 0;
+    }
+
+    sh->evicted += node.size;
 
     ngx_tecken_symcache_unlock(path);
 
     ngx_tecken_symcache_unlink(path, i, node.sequence, &node.key, log);
 
     return ngx_max(node.size, 1);
+}
+
+
+/*
+ * The disk has no more room before the workers have closed their maps of what
+ * was evicted: who goes on until it has empties the directory.
+ */
+
+off_t
+ngx_tecken_symcache_lack(ngx_tecken_symcache_path_t *path)
+{
+    off_t                      lack;
+    time_t                     ago;
+    ngx_tecken_symcache_sh_t  *sh;
+
+    if (path->min_free == 0) {
+        return 0;
+    }
+
+    lack = path->min_free - ngx_fs_available(path->path->name.data);
+
+    if (lack <= 0) {
+        return 0;
+    }
+
+    sh = path->sh;
+
+    ngx_tecken_symcache_lock(path);
+
+    ago = ngx_time() - sh->evicting;
+
+    if (ago >= 0 && ago <= NGX_TECKEN_SYMCACHE_EVICTING) {
+        lack -= sh->evicted;
+    }
+
+    ngx_tecken_symcache_unlock(path);
+
+    return ngx_max(lack, 0);
 }
 
 
@@ -169,9 +223,9 @@ ngx_tecken_symcache_room(ngx_tecken_symcache_path_t *path,
 
     sh = path->sh;
 
-    for (n = 0; path->min_free && n < NGX_TECKEN_SYMCACHE_FREE_TRIES; n++) {
+    for (n = 0; n < NGX_TECKEN_SYMCACHE_FREE_TRIES; n++) {
 
-        if (ngx_fs_available(path->path->name.data) >= path->min_free
+        if (ngx_tecken_symcache_lack(path) == 0
             || ngx_tecken_symcache_evict(path, log) == 0)
         {
             break;

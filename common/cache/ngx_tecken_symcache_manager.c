@@ -293,8 +293,7 @@ ngx_tecken_symcache_over(ngx_tecken_symcache_path_t *path, ngx_msec_t *wait)
     }
 
     if (left <= 0 || (size > path->max_size && !alone)
-        || (path->min_free
-            && ngx_fs_available(path->path->name.data) < path->min_free))
+        || ngx_tecken_symcache_lack(path))
     {
         return 1;
     }

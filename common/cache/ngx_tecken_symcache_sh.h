@@ -86,6 +86,10 @@ typedef struct {
     uint32_t                       files;     /* nodes that are in use */
     off_t                          size;      /* of these */
 
+    off_t                          evicted;   /* of late: workers may have
+                                                 them mapped */
+    time_t                         evicting;  /* since then */
+
     uint64_t                       sequence;  /* the last one given out */
 
     /* not touched by a repair: an entry counts when ndeleted says so */
@@ -238,6 +242,9 @@ void ngx_tecken_symcache_unlink(ngx_tecken_symcache_path_t *path, uint32_t i,
 /* the least recently used one goes: its size, or 0 if there is none */
 off_t ngx_tecken_symcache_evict(ngx_tecken_symcache_path_t *path,
     ngx_log_t *log);
+
+/* bytes that are to be evicted for min_free */
+off_t ngx_tecken_symcache_lack(ngx_tecken_symcache_path_t *path);
 
 /* a node for size bytes, reserved, when others have made room; 0: no room,
  * or the symbol was deleted after token */

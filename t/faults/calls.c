@@ -13,6 +13,9 @@
  * if E is 0, or right after it if E is -1, or SIGSTOP before it and right
  * after it if E is -2.  The file is removed when that happens.
  *
+ * The file named by TECKEN_FREE, if it is there, says how many bytes any disk
+ * has free.
+ *
  * While the file named by TECKEN_FULL is there, no write to a file in a folder
  * "temp" finds room.
  */
@@ -28,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -139,6 +143,58 @@ full(int fd)
     errno = ENOSPC;
 
     return 1;
+}
+
+
+static int
+available(int rc, unsigned long *blocks, unsigned long *size)
+{
+    FILE           *f;
+    const char     *name;
+    unsigned long   n;
+
+    name = getenv("TECKEN_FREE");
+
+    f = (rc == 0 && name) ? fopen(name, "r") : NULL;
+
+    if (f == NULL) {
+        return rc;
+    }
+
+    if (fscanf(f, "%lu", &n) == 1) {
+        *blocks = n;
+        *size = 1;
+    }
+
+    fclose(f);
+
+    return rc;
+}
+
+
+int
+statfs64(const char *path, struct statfs64 *st)
+{
+    int            rc;
+    unsigned long  blocks, size;
+    static int   (*next)(const char *, struct statfs64 *);
+
+    if (next == NULL) {
+        next = (int (*)(const char *, struct statfs64 *)) dlsym(RTLD_NEXT,
+                                                                "statfs64");
+    }
+
+    rc = next(path, st);
+
+    if (rc == 0) {
+        blocks = st->f_bavail;
+        size = st->f_bsize;
+        rc = available(rc, &blocks, &size);
+        st->f_bavail = blocks;
+        st->f_bsize = size;
+    }
+
+    return rc;
 }
 
 

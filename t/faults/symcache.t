@@ -23,6 +23,7 @@ use TeckenTest::Process qw(
 my $tools = temp_dir('symcache-faults');
 my $fault = "$tools/fault";
 my $full = "$tools/full";
+my $free = "$tools/free";
 my $id = 0;
 
 give_away($tools);
@@ -37,9 +38,10 @@ sub start_faulty
     my ($dir, %options) = @_;
 
     return start($dir, %options,
-        main => 'env LD_PRELOAD; env TECKEN_FAULT; env TECKEN_FULL;',
+        main => 'env LD_PRELOAD; env TECKEN_FAULT; env TECKEN_FULL;
+                 env TECKEN_FREE;',
         env => { LD_PRELOAD => "$tools/calls.so", TECKEN_FAULT => $fault,
-                 TECKEN_FULL => $full });
+                 TECKEN_FULL => $full, TECKEN_FREE => $free });
 }
 
 
@@ -648,6 +650,37 @@ subtest 'a full disk' => sub {
          'logged';
 
     settled($nginx, $dir);
+    done($nginx);
+};
+
+
+subtest 'less space than min_free' => sub {
+    my $dir = new_dir();
+
+    write_file($free, 2 << 30);
+    my $nginx = start_faulty($dir, params => 'max_size=1g min_free=1g');
+
+    ask($nginx, "op=build&file=f$_&name=n$_&size=300000") for 1 .. 6;
+    is status($nginx)->{evictions}, 0, 'space enough';
+
+    # files that were unlinked but are mapped take as much as before
+    write_file("$free.new", (1 << 30) - 400_000);
+    rename "$free.new", $free;
+    wait_until('the manager', 20, sub { status($nginx)->{evictions} });
+    write_file("$free.new", 2 << 30);
+    rename "$free.new", $free;
+
+    is status($nginx)->{evictions}, 2, 'as many go as are missing';
+    is ask($nginx, "op=open&file=f$_"), $_ > 2 ? "n$_" : 'miss',
+       "f$_" for 1 .. 6;
+
+    # a build makes room too, once
+    write_file("$free.new", (1 << 30) - 1);
+    rename "$free.new", $free;
+    ask($nginx, "op=build&file=g$_&name=g$_") for 1 .. 3;
+    cmp_ok status($nginx)->{evictions}, '<=', 4, 'not one for each';
+
+    unlink $free;
     done($nginx);
 };
 
