@@ -157,8 +157,8 @@ void ngx_tecken_symcache_prefetch(ngx_tecken_symcache_ref_t *ref);
  * deleted from then on is not stored by commit().  temp() opens file->fd,
  * commit() opens the finished symcache, makes room for it and renames it into
  * place, discard() ends a build that failed: these in a thread, one at a time
- * (they take the lock of the index, so rather one of usual priority).  finish() on the event loop enters the map in the worker's
- * table.
+ * (they take the lock of the index, so rather one of usual priority).  finish()
+ * on the event loop enters the map in the worker's table.
  *
  *     begin -> temp -> (write) -> commit -> finish
  *                               -> discard

@@ -361,9 +361,8 @@ void
 ngx_tecken_symcache_discard(ngx_tecken_symcache_file_t *file, ngx_err_t err,
     ngx_log_t *log)
 {
-    off_t        size, n;
-    struct stat  st;
-
+    off_t                       size, n;
+    struct stat                 st;
     ngx_tecken_symcache_map_t  *map;
 
     size = 0;

@@ -18,6 +18,8 @@
 #define NGX_TECKEN_SYMCACHE_INACTIVE  604800
 
 
+static ngx_int_t ngx_tecken_symcache_set_dir(ngx_conf_t *cf, ngx_path_t *path,
+    ngx_str_t *value);
 static char *ngx_tecken_symcache_param(ngx_conf_t *cf,
     ngx_tecken_symcache_path_t *path, ngx_str_t *value);
 static char *ngx_tecken_symcache_levels(ngx_path_t *path, ngx_str_t *value);
@@ -46,35 +48,7 @@ ngx_tecken_symcache_parse(ngx_conf_t *cf, ngx_array_t *paths, void *tag)
 
     value = cf->args->elts;
 
-    p->name = value[1];
-
-    while (p->name.len && p->name.data[p->name.len - 1] == '/') {
-        p->name.data[--p->name.len] = '\0';
-    }
-
-    if (p->name.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid directory \"%V\"", &value[1]);
-        return NULL;
-    }
-
-    if (ngx_conf_full_name(cf->cycle, &p->name, 0) != NGX_OK) {
-        return NULL;
-    }
-
-    for (i = 0; i < p->name.len; i++) {
-        if (p->name.data[i] < ' ' || p->name.data[i] == '"'
-            || p->name.data[i] == '\\')
-        {
-            break;
-        }
-    }
-
-    if (i < p->name.len
-        || p->name.len > NGX_MAX_PATH - 2 * NGX_TECKEN_SYMCACHE_NAME)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid directory \"%V\"", &value[1]);
+    if (ngx_tecken_symcache_set_dir(cf, p, &value[1]) != NGX_OK) {
         return NULL;
     }
 
@@ -137,6 +111,49 @@ ngx_tecken_symcache_parse(ngx_conf_t *cf, ngx_array_t *paths, void *tag)
     *all = path;
 
     return path;
+}
+
+
+static ngx_int_t
+ngx_tecken_symcache_set_dir(ngx_conf_t *cf, ngx_path_t *path, ngx_str_t *value)
+{
+    size_t  i;
+
+    path->name = *value;
+
+    while (path->name.len && path->name.data[path->name.len - 1] == '/') {
+        path->name.data[--path->name.len] = '\0';
+    }
+
+    if (path->name.len == 0) {
+        goto invalid;
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &path->name, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (path->name.len > NGX_MAX_PATH - 2 * NGX_TECKEN_SYMCACHE_NAME) {
+        goto invalid;
+    }
+
+    for (i = 0; i < path->name.len; i++) {
+
+        if (path->name.data[i] < ' ' || path->name.data[i] == '"'
+            || path->name.data[i] == '\\')
+        {
+            goto invalid;
+        }
+    }
+
+    return NGX_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid directory \"%V\"",
+                       value);
+
+    return NGX_ERROR;
 }
 
 

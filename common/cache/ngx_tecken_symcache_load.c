@@ -103,9 +103,9 @@ ngx_tecken_symcache_load_post(ngx_tecken_task_t *task)
 static void
 ngx_tecken_symcache_load_run(ngx_tecken_task_t *task)
 {
-    u_char  name[NGX_MAX_PATH];
+    ngx_tecken_symcache_load_t *load = task->data;
 
-    ngx_tecken_symcache_load_t  *load = task->data;
+    u_char  name[NGX_MAX_PATH];
 
     ngx_tecken_symcache_name(load->map.path, &load->map.key, name);
 
