@@ -34,21 +34,30 @@ ngx_tecken_symcache_delete(ngx_tecken_symcache_path_t *path,
     ngx_tecken_symcache_key_t *key, ngx_log_t *log)
 {
     ngx_tecken_symcache_sh_t       *sh;
-    ngx_tecken_symcache_remove_t    rm, old;
-    ngx_tecken_symcache_deleted_t  *d;
+    ngx_tecken_symcache_remove_t    rm;
+    ngx_tecken_symcache_deleted_t  *d, old;
 
     sh = path->sh;
 
-    ngx_tecken_symcache_lock(path);
+    for ( ;; ) {
 
-    old.path = NULL;
-    d = ngx_tecken_symcache_deletion(sh);
+        ngx_tecken_symcache_lock(path);
 
-    if (sh->ndeleted >= NGX_TECKEN_SYMCACHE_DELETED && d->owner) {
-        old.path = path;
-        old.symbol[0] = d->symbol[0];
-        old.symbol[1] = d->symbol[1];
-        old.sequence = d->sequence;
+        d = ngx_tecken_symcache_deletion(sh);
+
+        if (sh->ndeleted < NGX_TECKEN_SYMCACHE_DELETED
+            || d->owner == 0 || d->owner == NGX_INVALID_PID)
+        {
+            break;
+        }
+
+        /* so many at once: its files must go before it is forgotten */
+
+        old = *d;
+
+        ngx_tecken_symcache_unlock(path);
+
+        ngx_tecken_symcache_remove(path, old.symbol, old.sequence, log);
     }
 
     rm.path = path;
@@ -60,12 +69,6 @@ ngx_tecken_symcache_delete(ngx_tecken_symcache_path_t *path,
     ngx_tecken_symcache_doom_symbol(sh, rm.symbol, rm.sequence);
 
     ngx_tecken_symcache_unlock(path);
-
-    /* so many at once: rather late than never */
-
-    if (old.path) {
-        ngx_tecken_symcache_remove(path, old.symbol, old.sequence, log);
-    }
 
     if (ngx_tecken_symcache_remove_post(&rm) != NGX_OK) {
         ngx_tecken_symcache_remove(path, rm.symbol, rm.sequence, log);
