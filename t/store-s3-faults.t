@@ -288,9 +288,16 @@ subtest 'silence' => sub {
     proxy->mode('stall', first => 1);
     attempts_ok(get('hasty'), 200, 2, 'once');
 
-    proxy->mode('stall_after', body => 100_000);
+    proxy->mode('stall_after', body => 20_000);
     my $answer = get('hasty');
-    is $answer->{status}, 502, 'in the middle';
+    is $answer->{status}, 502, 'in the middle, too little each time';
+
+    # 64 KiB are progress, after which attempts are counted anew
+
+    proxy->mode('stall_after', body => 100_000);
+    $answer = get('hasty');
+    is $answer->{status}, 200, 'in the middle, with progress';
+    ok $answer->{body} eq $body, 'all of it';
     proxy->mode('pass');
 };
 
