@@ -14,6 +14,7 @@
 
 /* of this worker */
 static ngx_queue_t  ngx_tecken_symbuilds;
+static ngx_uint_t   ngx_tecken_symbuild_exiting;
 
 
 static ngx_int_t ngx_tecken_symbuild_append(ngx_tecken_symbuild_t *b,
@@ -66,13 +67,15 @@ ngx_tecken_symbuild_create(ngx_tecken_symbuild_conf_t *conf)
 }
 
 
-/* the pools have run all their tasks, nobody has been told */
+/* the pools have run all their tasks and are gone, nobody has been told */
 
 void
 ngx_tecken_symbuild_exit_worker(void)
 {
     ngx_queue_t            *q;
     ngx_tecken_symbuild_t  *b;
+
+    ngx_tecken_symbuild_exiting = 1;
 
     if (ngx_tecken_symbuilds.next == NULL) {
         return;
@@ -84,7 +87,11 @@ ngx_tecken_symbuild_exit_worker(void)
         b = ngx_queue_data(q, ngx_tecken_symbuild_t, queue);
         q = ngx_queue_next(q);
 
-        ngx_tecken_symbuild_free(b);
+        /* the others are destroyed by who made them */
+
+        if (b->dead) {
+            ngx_tecken_symbuild_free(b);
+        }
     }
 }
 
@@ -176,6 +183,11 @@ void
 ngx_tecken_symbuild_destroy(ngx_tecken_symbuild_t *b)
 {
     b->dead = 1;
+
+    if (ngx_tecken_symbuild_exiting) {
+        ngx_tecken_symbuild_free(b);
+        return;
+    }
 
     if (b->inflating) {
         (void) ngx_atomic_cmp_set(&b->inflate.task->cancelled, 0, 1);

@@ -120,7 +120,10 @@ void ngx_tecken_symbuild_stat(ngx_tecken_symbuild_t *b,
  */
 void ngx_tecken_symbuild_destroy(ngx_tecken_symbuild_t *b);
 
-/* in exit_process, where the threads are gone: leaves nothing behind */
+/*
+ * In exit_process, where the threads are gone: frees what waited for them.
+ * From here on destroy() leaves nothing behind when it returns.
+ */
 void ngx_tecken_symbuild_exit_worker(void);
 
 

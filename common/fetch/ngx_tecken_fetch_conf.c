@@ -138,6 +138,8 @@ ngx_tecken_fetch_exit_worker(ngx_tecken_fetch_main_t *main)
     ngx_queue_t         *q, *bucket;
     ngx_tecken_fetch_t  *f;
 
+    ngx_tecken_symbuild_exit_worker();
+
     for (i = 0; i < NGX_TECKEN_FETCH_BUCKETS; i++) {
 
         bucket = &main->fetches[i];
@@ -152,6 +154,4 @@ ngx_tecken_fetch_exit_worker(ngx_tecken_fetch_main_t *main)
             ngx_tecken_fetch_free(f);
         }
     }
-
-    ngx_tecken_symbuild_exit_worker();
 }

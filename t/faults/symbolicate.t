@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 use StoreTest qw(keys_of unique url_of);
 use SymbolTest;
 use TeckenTest qw(:s3 :proxy);
-use TeckenTest::Faults qw($Slack slow_tools);
+use TeckenTest::Faults qw($Slack quiet slow_tools);
 use TeckenTest::Process qw(wait_until);
 
 my $dir = unique('sf');
@@ -285,6 +285,7 @@ subtest 'a fast end' => sub {
     collect(@clients);
 
     is scalar(temp_files($nginx)), 0, 'no temporary file';
+    quiet($nginx);
 };
 
 subtest 'workers are killed at random' => sub {
