@@ -197,6 +197,11 @@ ngx_tecken_s3_get_answer(ngx_tecken_s3_call_t *call)
 
     op = call->op;
 
+    if (op->status != (call->resumed ? 206 : 200)) {
+        return ngx_tecken_s3_error(call, "status %ui is no answer to it",
+                                   op->status);
+    }
+
     if (!call->framed) {
         return ngx_tecken_s3_error(call, "the answer has no length: it may be "
                                    "cut off");
@@ -281,6 +286,16 @@ ngx_tecken_s3_sink(ngx_tecken_transfer_t *t, u_char *data, size_t len)
         (void) ngx_cpystrn((u_char *) t->error,
                            (u_char *) "the rest of the object was asked for, "
                                       "something else came", CURL_ERROR_SIZE);
+        op->rc = NGX_ABORT;
+        return NGX_ERROR;
+    }
+
+    if (!call->resumed && t->status != 200) {
+
+        /* 206: nobody has asked for a part, it is not the object */
+
+        (void) ngx_snprintf((u_char *) t->error, CURL_ERROR_SIZE,
+                            "status %ui is no answer to it%Z", t->status);
         op->rc = NGX_ABORT;
         return NGX_ERROR;
     }
