@@ -315,6 +315,55 @@ subtest 'the body stalls' => sub {
     found($nginx, $symbol, 'stall', 'once: the rest is asked for');
 };
 
+subtest 'the body trickles' => sub {
+    my $hasty = module_nginx(
+        storages => [ first => "$first retries=1 timeout=1s deadline=1s",
+                      second => "$second $patience" ]);
+    my $slow = fresh();
+    put(1, $slow, large_sym($slow =~ s{.*/}{}r, 'slow', 600_000));
+    put(2, $slow, sym_of($slow, 'other'));
+
+    # never silent for long: 8 KB a second
+    $one->mode('slow', bytes => 800, ms => 100);
+
+    my $start = time;
+    is found($hasty, $slow, 'other', 'the second source has it')->{source},
+       'second', 'its name';
+    my $seconds = time - $start;
+
+    cmp_ok $seconds, '>=', 6, 'not before six deadlines are over';
+    cmp_ok $seconds, '<', 20, 'in time';
+    like $hasty->error_log,
+         qr/module\ "\Q$slow\E":\ source\ "first"\ failed\ after\ 1
+            \ attempts:\ too\ slow,\ \d{4,5}\ bytes\ in\ 6\ s/x, 'in the log';
+
+    # 40 KB a second: slow, but that is no failure
+    my $symbol = fresh();
+    put(1, $symbol, large_sym($symbol =~ s{.*/}{}r, 'steady', 400_000));
+    $one->mode('slow', bytes => 4000, ms => 100);
+
+    is found($hasty, $symbol, 'steady', 'a slow one is waited for')->{source},
+       'first', 'its name';
+};
+
+subtest 'a part that was not asked for' => sub {
+    for my $status (206, 203) {
+        my $symbol = fresh();
+        my $part = sym_of($symbol, 'part');
+        $one->mode('status', status => $status, body => $part,
+                   headers => { 'Content-Range' => 'bytes 0-9/1000000' });
+
+        is module($nginx, $symbol)->{status}, 503, "$status is no symbol file";
+        like $nginx->error_log, qr/"\Q$symbol\E":.*status $status is no answer/,
+             'in the log';
+
+        # one without a byte
+        $symbol = fresh();
+        $one->mode('status', status => $status, body => '');
+        is module($nginx, $symbol)->{status}, 503, "$status, empty";
+    }
+};
+
 subtest 'a slow source and a slow parser are waited for' => sub {
     my $symbol = fresh();
     put(1, $symbol, gzip(large_sym($symbol =~ s{.*/}{}r, 'slow', 600_000)));

@@ -19,14 +19,18 @@
  */
 
 
-#define NGX_TECKEN_FETCH_TICK      1000
+#define NGX_TECKEN_FETCH_TICK       1000
 
-/* a source that brings less than that in such a time is given up */
-#define NGX_TECKEN_FETCH_WINDOW    60000
-#define NGX_TECKEN_FETCH_LEAST     65536
+/*
+ * A source that brings less than that in so many times its deadline is given
+ * up; where it has none, in so long.
+ */
+#define NGX_TECKEN_FETCH_LEAST      65536
+#define NGX_TECKEN_FETCH_DEADLINES  6
+#define NGX_TECKEN_FETCH_WINDOW     60000
 
 /* to read so much of a body costs less than another connection */
-#define NGX_TECKEN_FETCH_DRAIN     131072
+#define NGX_TECKEN_FETCH_DRAIN      131072
 
 
 static void ngx_tecken_fetch_checked(ngx_tecken_symcache_op_t *op);
@@ -687,10 +691,12 @@ ngx_tecken_fetch_tick(ngx_event_t *ev)
         return;
     }
 
-    /* as long as it may take until a storage has failed for good */
+    window = ngx_tecken_fetch_storage(f)->deadline
+             * NGX_TECKEN_FETCH_DEADLINES;
 
-    window = ngx_max(NGX_TECKEN_FETCH_WINDOW,
-                     ngx_tecken_fetch_storage(f)->deadline);
+    if (window == 0) {
+        window = NGX_TECKEN_FETCH_WINDOW;
+    }
 
     if (ngx_current_msec - f->window < window) {
         return;
