@@ -499,6 +499,37 @@ subtest 'turns' => sub {
 };
 
 
+subtest 'a slow source has turns of its own' => sub {
+    my $turns = module_nginx(storages => [ first => "$first $patience",
+                                           second => "$second $patience" ],
+                             http => 'tecken_symcache_builds 1;');
+    my ($slow, $next, $other) = map { fresh() } 1 .. 3;
+    put(1, $_, large_sym(s{.*/}{}r, 'slow', 600_000)) for $slow, $next;
+    put(2, $other, sym_of($other, 'other'));
+
+    # 32 KB a second
+    $one->mode('slow', bytes => 3200, ms => 100);
+
+    my @clients = (open_request($turns, $slow, 'lookup=1024'));
+    $one->wait_for(1, 20, 'GET');
+    push @clients, open_request($turns, $next, 'lookup=1024');
+    wait_until('one that waits', 20,
+               sub { metric($turns, 'tecken_symcache_builds_waiting') == 1 });
+
+    found($turns, $other, 'other', 'another source is not kept waiting');
+    unlike $turns->error_log, qr/module "\Q$slow\E": built/,
+           'by what goes on';
+    is metric($turns, 'tecken_symcache_builds_waiting'), 1,
+       'the slow one is, by its own';
+    is metric($turns, 'tecken_symcache_builds_running'), 1, 'and it runs';
+
+    $one->mode('pass');
+    is scalar(grep { $_->{body} eq 'slow src/slow.c:8' } collect(@clients)), 2,
+       'all are built';
+    is metric($turns, 'tecken_symcache_builds_running'), 0, 'none runs';
+};
+
+
 sub fresh_symbol { return symbol('other') }
 
 

@@ -14,6 +14,9 @@
  * A row in shared memory for each job that runs or waits, with its process's
  * id and the time at which that process was last seen alive.  A row of a dead
  * process is free: nothing has to be undone after a kill.
+ *
+ * What starves does not count, or a slow source would keep all turns from the
+ * others; but none begins for a source that has as many as the limit.
  */
 
 
@@ -26,13 +29,20 @@
 #define NGX_TECKEN_TURN_IDLE     0
 #define NGX_TECKEN_TURN_WAITING  1
 #define NGX_TECKEN_TURN_RUNNING  2
+#define NGX_TECKEN_TURN_STARVED  3        /* runs, as its source lets it */
+
+/* more of them share counts, a power of two */
+#define NGX_TECKEN_TURN_SOURCES  64
+
+#define ngx_tecken_turns_source(i)  ((i) & (NGX_TECKEN_TURN_SOURCES - 1))
 
 
 typedef struct {
     uint64_t                       ticket;
     ngx_msec_t                     beat;
     volatile ngx_pid_t             pid;        /* 0: free; is written last */
-    uint32_t                       state;
+    uint16_t                       state;
+    uint16_t                       source;
 } ngx_tecken_turns_row_t;
 
 
@@ -59,14 +69,19 @@ struct ngx_tecken_turns_s {
 
 typedef struct {
     ngx_uint_t                     running;
+    ngx_uint_t                     starved;
     ngx_uint_t                     waiting;
-    ngx_uint_t                     before;     /* that wait, of a ticket */
     ngx_tecken_turns_row_t        *vacant;
+
+    /* that run or starve */
+    ngx_uint_t                     sources[NGX_TECKEN_TURN_SOURCES];
 } ngx_tecken_turns_look_t;
 
 
-static void ngx_tecken_turns_look(ngx_tecken_turns_sh_t *sh, uint64_t ticket,
+static void ngx_tecken_turns_look(ngx_tecken_turns_sh_t *sh,
     ngx_tecken_turns_look_t *look);
+static ngx_uint_t ngx_tecken_turns_may(ngx_tecken_turns_t *turns,
+    ngx_tecken_turn_t *turn, ngx_tecken_turns_look_t *look);
 static ngx_uint_t ngx_tecken_turns_gone(ngx_tecken_turns_row_t *row,
     ngx_pid_t *alive);
 static ngx_tecken_turns_row_t *ngx_tecken_turns_row(
@@ -74,6 +89,7 @@ static ngx_tecken_turns_row_t *ngx_tecken_turns_row(
 static void ngx_tecken_turns_beat(ngx_tecken_turns_t *turns,
     ngx_queue_t *queue);
 static void ngx_tecken_turns_arm(ngx_tecken_turns_t *turns, ngx_msec_t msec);
+static ngx_tecken_turn_t *ngx_tecken_turns_next(ngx_tecken_turns_t *turns);
 static void ngx_tecken_turns_handler(ngx_event_t *ev);
 
 
@@ -130,20 +146,23 @@ ngx_int_t
 ngx_tecken_turn_take(ngx_tecken_turns_t *turns, ngx_tecken_turn_t *turn,
     ngx_uint_t wait)
 {
-    uint32_t                  state;
+    uint16_t                  state;
+    ngx_uint_t                source;
     ngx_tecken_turns_sh_t    *sh;
     ngx_tecken_turns_row_t   *row;
     ngx_tecken_turns_look_t   look;
 
     sh = turns->sh;
+    source = ngx_tecken_turns_source(turn->source);
 
     ngx_tecken_cache_lock(turns->cache);
 
-    ngx_tecken_turns_look(sh, 0, &look);
+    ngx_tecken_turns_look(sh, &look);
 
     row = look.vacant;
 
-    state = (look.running + look.waiting < turns->limit)
+    state = (look.running + look.waiting < turns->limit
+             && look.sources[source] < turns->limit)
             ? NGX_TECKEN_TURN_RUNNING : NGX_TECKEN_TURN_WAITING;
 
     if (row && (wait || state == NGX_TECKEN_TURN_RUNNING)) {
@@ -155,6 +174,7 @@ ngx_tecken_turn_take(ngx_tecken_turns_t *turns, ngx_tecken_turn_t *turn,
         row->ticket = ++sh->ticket;
         row->beat = ngx_current_msec;
         row->state = state;
+        row->source = (uint16_t) source;
 
         ngx_tecken_cache_barrier();
         row->pid = ngx_pid;
@@ -181,6 +201,32 @@ ngx_tecken_turn_take(ngx_tecken_turns_t *turns, ngx_tecken_turn_t *turn,
     default: /* NGX_TECKEN_TURN_IDLE */
         return wait ? NGX_BUSY : NGX_DECLINED;
     }
+}
+
+
+void
+ngx_tecken_turn_update(ngx_tecken_turns_t *turns, ngx_tecken_turn_t *turn,
+    ngx_uint_t source, ngx_uint_t starved)
+{
+    ngx_tecken_turns_row_t  *row;
+
+    turn->source = source;
+
+    if (turn->state != NGX_TECKEN_TURN_RUNNING) {
+        return;
+    }
+
+    ngx_tecken_cache_lock(turns->cache);
+
+    row = ngx_tecken_turns_row(turns, turn);
+
+    if (row) {
+        row->source = (uint16_t) ngx_tecken_turns_source(source);
+        row->state = starved ? NGX_TECKEN_TURN_STARVED
+                             : NGX_TECKEN_TURN_RUNNING;
+    }
+
+    ngx_tecken_cache_unlock(turns->cache);
 }
 
 
@@ -229,10 +275,10 @@ ngx_tecken_turns_status(ngx_tecken_turns_t *turns, ngx_uint_t *running,
     ngx_tecken_turns_look_t  look;
 
     ngx_tecken_cache_lock(turns->cache);
-    ngx_tecken_turns_look(turns->sh, 0, &look);
+    ngx_tecken_turns_look(turns->sh, &look);
     ngx_tecken_cache_unlock(turns->cache);
 
-    *running = look.running;
+    *running = look.running + look.starved;
     *waiting = look.waiting;
 }
 
@@ -240,7 +286,7 @@ ngx_tecken_turns_status(ngx_tecken_turns_t *turns, ngx_uint_t *running,
 /* under the lock; frees the rows of the dead */
 
 static void
-ngx_tecken_turns_look(ngx_tecken_turns_sh_t *sh, uint64_t ticket,
+ngx_tecken_turns_look(ngx_tecken_turns_sh_t *sh,
     ngx_tecken_turns_look_t *look)
 {
     ngx_pid_t                alive;
@@ -269,15 +315,18 @@ ngx_tecken_turns_look(ngx_tecken_turns_sh_t *sh, uint64_t ticket,
 
         last = i + 1;
 
-        if (row->state == NGX_TECKEN_TURN_RUNNING) {
-            look->running++;
+        if (row->state == NGX_TECKEN_TURN_WAITING) {
+            look->waiting++;
             continue;
         }
 
-        look->waiting++;
+        look->sources[ngx_tecken_turns_source(row->source)]++;
 
-        if (row->ticket < ticket) {
-            look->before++;
+        if (row->state == NGX_TECKEN_TURN_RUNNING) {
+            look->running++;
+
+        } else {
+            look->starved++;
         }
     }
 
@@ -286,6 +335,36 @@ ngx_tecken_turns_look(ngx_tecken_turns_sh_t *sh, uint64_t ticket,
     if (look->vacant == NULL && last < NGX_TECKEN_TURNS_MAX) {
         look->vacant = &sh->rows[last];
     }
+}
+
+
+/* under the lock: is there room for it, and for those before it? */
+
+static ngx_uint_t
+ngx_tecken_turns_may(ngx_tecken_turns_t *turns, ngx_tecken_turn_t *turn,
+    ngx_tecken_turns_look_t *look)
+{
+    ngx_uint_t               i, before;
+    ngx_tecken_turns_sh_t   *sh;
+    ngx_tecken_turns_row_t  *row;
+
+    sh = turns->sh;
+    before = 0;
+
+    for (i = 0; i < sh->used; i++) {
+        row = &sh->rows[i];
+
+        if (row->pid
+            && row->state == NGX_TECKEN_TURN_WAITING
+            && row->ticket < turn->ticket
+            && look->sources[ngx_tecken_turns_source(row->source)]
+               < turns->limit)
+        {
+            before++;
+        }
+    }
+
+    return look->running + before < turns->limit;
 }
 
 
@@ -367,16 +446,69 @@ ngx_tecken_turns_arm(ngx_tecken_turns_t *turns, ngx_msec_t msec)
 }
 
 
+/* of this process's, the first one that may run from now on */
+
+static ngx_tecken_turn_t *
+ngx_tecken_turns_next(ngx_tecken_turns_t *turns)
+{
+    ngx_queue_t              *q;
+    ngx_tecken_turn_t        *turn, *next;
+    ngx_tecken_turns_row_t   *row;
+    ngx_tecken_turns_look_t   look;
+
+    if (ngx_queue_empty(&turns->waiting)) {
+        return NULL;
+    }
+
+    next = NULL;
+
+    ngx_tecken_cache_lock(turns->cache);
+
+    ngx_tecken_turns_look(turns->sh, &look);
+
+    for (q = ngx_queue_head(&turns->waiting);
+         q != ngx_queue_sentinel(&turns->waiting);
+         q = ngx_queue_next(q))
+    {
+        turn = ngx_queue_data(q, ngx_tecken_turn_t, queue);
+        row = ngx_tecken_turns_row(turns, turn);
+
+        if (row == NULL) {
+
+            /* without a row it has waited long enough */
+
+            next = turn;
+            break;
+        }
+
+        /* its source has all that it may have: others need not wait for it */
+
+        if (look.sources[ngx_tecken_turns_source(turn->source)]
+            >= turns->limit)
+        {
+            continue;
+        }
+
+        if (ngx_tecken_turns_may(turns, turn, &look)) {
+            row->state = NGX_TECKEN_TURN_RUNNING;
+            next = turn;
+        }
+
+        break;
+    }
+
+    ngx_tecken_cache_unlock(turns->cache);
+
+    return next;
+}
+
+
 static void
 ngx_tecken_turns_handler(ngx_event_t *ev)
 {
-    ngx_uint_t                may;
-    ngx_queue_t              *q;
-    ngx_connection_t         *c;
-    ngx_tecken_turn_t        *turn;
-    ngx_tecken_turns_t       *turns;
-    ngx_tecken_turns_row_t   *row;
-    ngx_tecken_turns_look_t   look;
+    ngx_connection_t    *c;
+    ngx_tecken_turn_t   *turn;
+    ngx_tecken_turns_t  *turns;
 
     c = ev->data;
     turns = c->data;
@@ -384,35 +516,12 @@ ngx_tecken_turns_handler(ngx_event_t *ev)
     ngx_tecken_turns_beat(turns, &turns->running);
     ngx_tecken_turns_beat(turns, &turns->waiting);
 
-    while (!ngx_queue_empty(&turns->waiting)) {
-
-        q = ngx_queue_head(&turns->waiting);
-        turn = ngx_queue_data(q, ngx_tecken_turn_t, queue);
-
-        ngx_tecken_cache_lock(turns->cache);
-
-        ngx_tecken_turns_look(turns->sh, turn->ticket, &look);
-
-        row = ngx_tecken_turns_row(turns, turn);
-
-        /* without a row it has waited long enough */
-
-        may = (row == NULL || look.running + look.before < turns->limit);
-
-        if (may && row) {
-            row->state = NGX_TECKEN_TURN_RUNNING;
-        }
-
-        ngx_tecken_cache_unlock(turns->cache);
-
-        if (!may) {
-            break;
-        }
+    while ((turn = ngx_tecken_turns_next(turns))) {
 
         turn->state = NGX_TECKEN_TURN_RUNNING;
 
-        ngx_queue_remove(q);
-        ngx_queue_insert_tail(&turns->running, q);
+        ngx_queue_remove(&turn->queue);
+        ngx_queue_insert_tail(&turns->running, &turn->queue);
 
         turn->handler(turn);
     }

@@ -15,7 +15,8 @@
 
 /*
  * Heavy jobs, a few at once in all workers; the others wait for their turn in
- * the order in which they came, whichever worker they are in.
+ * the order in which they came, whichever worker they are in.  A source that
+ * lets its jobs wait has turns of its own.
  */
 
 
@@ -33,6 +34,8 @@ typedef void (*ngx_tecken_turn_handler_pt)(ngx_tecken_turn_t *turn);
 struct ngx_tecken_turn_s {
     ngx_tecken_turn_handler_pt     handler;    /* set by the caller */
     void                          *data;       /* the caller's */
+    ngx_uint_t                     source;     /* set by the caller: whose
+                                                  bytes the job needs */
 
     /* private, all zero before take() */
     ngx_queue_t                    queue;
@@ -65,6 +68,13 @@ void ngx_tecken_turns_init_worker(ngx_tecken_turns_t *turns,
  */
 ngx_int_t ngx_tecken_turn_take(ngx_tecken_turns_t *turns,
     ngx_tecken_turn_t *turn, ngx_uint_t wait);
+
+/*
+ * The job that runs goes on with that source.  starved 1: it does next to
+ * nothing but wait for it, another may run instead, of another source.
+ */
+void ngx_tecken_turn_update(ngx_tecken_turns_t *turns,
+    ngx_tecken_turn_t *turn, ngx_uint_t source, ngx_uint_t starved);
 
 /* the job is over, or waits no more; right for a turn that was never taken */
 void ngx_tecken_turn_leave(ngx_tecken_turns_t *turns,

@@ -58,6 +58,7 @@ static void ngx_tecken_fetch_exhausted(ngx_tecken_fetch_t *f);
 static void ngx_tecken_fetch_land(ngx_tecken_fetch_t *f, ngx_uint_t code,
     ngx_tecken_metric_t *metric);
 static void ngx_tecken_fetch_tick(ngx_event_t *ev);
+static ngx_uint_t ngx_tecken_fetch_starved(ngx_tecken_fetch_t *f);
 static ngx_log_t *ngx_tecken_fetch_log(ngx_tecken_fetch_t *f);
 
 
@@ -120,6 +121,8 @@ ngx_tecken_fetch_begin(ngx_tecken_fetch_t *f, ngx_int_t rc)
         ngx_tecken_fetch_land(f, NGX_TECKEN_FETCH_ERROR, NULL);
         return;
     }
+
+    f->turn.source = ngx_tecken_fetch_storage(f)->index;
 
     rc = ngx_tecken_turn_take(f->main->turns, &f->turn, 0);
 
@@ -202,6 +205,10 @@ ngx_tecken_fetch_ask(ngx_tecken_fetch_t *f)
         f->state = NGX_TECKEN_FETCH_GET;
         f->window = ngx_current_msec;
         f->window_fed = 0;
+        f->tick_fed = -1;
+
+        ngx_tecken_turn_update(f->main->turns, &f->turn,
+                               ngx_tecken_fetch_storage(f)->index, 0);
 
         if (ngx_tecken_fetch_build(f) != NGX_OK) {
             return NGX_ERROR;
@@ -295,6 +302,7 @@ ngx_tecken_fetch_take(ngx_tecken_fetch_t *f)
 
     f->turn.handler = ngx_tecken_fetch_turn;
     f->turn.data = f;
+    f->turn.source = ngx_tecken_fetch_storage(f)->index;
 
     rc = ngx_tecken_turn_take(f->main->turns, &f->turn, 1);
 
@@ -681,6 +689,9 @@ ngx_tecken_fetch_tick(ngx_event_t *ev)
 
     ngx_add_timer(&f->tick, NGX_TECKEN_FETCH_TICK);
 
+    ngx_tecken_turn_update(f->main->turns, &f->turn, f->turn.source,
+                           ngx_tecken_fetch_starved(f));
+
     if (f->state != NGX_TECKEN_FETCH_GET || f->op == NULL) {
         return;
     }
@@ -709,6 +720,30 @@ ngx_tecken_fetch_tick(ngx_event_t *ev)
 
     ngx_tecken_fetch_source_failed(f, f->op->attempts, &error);
     ngx_tecken_fetch_go(f, NGX_DECLINED);
+}
+
+
+/* has nothing but waited for the source since the last tick? */
+
+static ngx_uint_t
+ngx_tecken_fetch_starved(ngx_tecken_fetch_t *f)
+{
+    off_t  before;
+
+    if (f->state != NGX_TECKEN_FETCH_GET || f->op == NULL) {
+        return 0;
+    }
+
+    before = f->tick_fed;
+    f->tick_fed = f->fed;
+
+    /* the source was asked since then */
+
+    if (before == -1) {
+        return 0;
+    }
+
+    return !f->paused && f->fed - before < NGX_TECKEN_FETCH_LEAST;
 }
 
 

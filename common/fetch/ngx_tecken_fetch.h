@@ -130,6 +130,8 @@ struct ngx_tecken_fetch_s {
     uint64_t                       started;
     uint64_t                       asked;        /* the source */
     off_t                          fed;
+    off_t                          tick_fed;     /* at the last tick,
+                                                    or -1 */
     off_t                          window_fed;   /* when the window began */
     ngx_msec_t                     window;
     ngx_msec_t                     exiting;      /* for so long */
