@@ -683,6 +683,22 @@ subtest 'strict' => sub {
     is module($both, "strict/$symbol")->{hit}, 1, 'symcache or verdict';
 };
 
+subtest 'limits of two locations' => sub {
+    my $both = module_nginx(storages => [ first => "$first $patience" ],
+        location => 'tecken_symbolicate_max_symbols 1m;
+                     location /module/large/ {
+                         tecken_probe_module;
+                         tecken_symbolicate_max_symbols 10m;
+                     }');
+    my $symbol = fresh();
+
+    put(1, $symbol, large_sym($symbol =~ s{.*/}{}r, 'large', 2_000_000));
+
+    missing($both, $symbol, 'too large here') for 1 .. 4;
+    found($both, "large/$symbol", 'large', 'not there');
+    found($both, $symbol, 'large', 'what is built is no burden any more');
+};
+
 $nginx->check;
 
 done_testing;

@@ -86,12 +86,17 @@ ngx_tecken_fetch_init(ngx_conf_t *cf, ngx_tecken_fetch_main_t *main,
 
         ngx_md5_final((u_char *) conf[i]->id, &md5);
 
+        ngx_md5_init(&md5);
+        ngx_md5_update(&md5, conf[i]->id, sizeof(conf[i]->id));
+        ngx_md5_update(&md5, &conf[i]->max_symbols, sizeof(off_t));
+        ngx_md5_final((u_char *) conf[i]->flight, &md5);
+
         /* one for each is enough to delete what they have */
 
         for (j = 0; j < n; j++) {
             if (conf[j]->path == conf[i]->path
-                && conf[j]->id[0] == conf[i]->id[0]
-                && conf[j]->id[1] == conf[i]->id[1])
+                && conf[j]->flight[0] == conf[i]->flight[0]
+                && conf[j]->flight[1] == conf[i]->flight[1])
             {
                 break;
             }

@@ -153,7 +153,7 @@ ngx_tecken_symcache_invalidate(ngx_tecken_fetch_main_t *main,
     /* from here on nobody joins a build that may have read the old .sym */
 
     for (i = 0; i < main->confs.nelts; i++) {
-        ngx_tecken_cache_key_mix(&flight, &base, conf[i]->id);
+        ngx_tecken_cache_key_mix(&flight, &base, conf[i]->flight);
         ngx_tecken_cache_set(main->cache, &flight, 0, 0);
     }
 
@@ -304,7 +304,7 @@ ngx_tecken_module_fetch(ngx_tecken_module_t *m)
     ngx_tecken_module_text(text, &m->debug_file, &m->debug_id, &symbol, &id);
 
     ngx_tecken_cache_key(main->cache, &base, symbol.data, symbol.len);
-    ngx_tecken_cache_key_mix(&key, &base, m->conf->id);
+    ngx_tecken_cache_key_mix(&key, &base, m->conf->flight);
 
     if (ngx_tecken_cache_get(main->cache, &key, &value) == NGX_OK) {
         m->hit = 1;

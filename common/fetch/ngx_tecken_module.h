@@ -46,6 +46,8 @@ typedef struct {
 
     uint64_t                       id[2];         /* of sources and strict:
                                                      part of the key */
+    uint64_t                       flight[2];     /* of id and max_symbols: too
+                                                     large is not for all */
 } ngx_tecken_module_conf_t;
 
 
