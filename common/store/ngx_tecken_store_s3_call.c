@@ -16,7 +16,7 @@
 #define NGX_TECKEN_S3_SKEW         300        /* s, less is no reason */
 #define NGX_TECKEN_S3_ERROR_PATH   1024
 
-/* of a body: an attempt that has brought so much was worth its while */
+/* of a body: attempts that have brought so much were worth their while */
 #define NGX_TECKEN_S3_PROGRESS     65536
 
 
