@@ -16,11 +16,24 @@
 /* private to the common module */
 
 
-#define NGX_TECKEN_DOCKERFLOW_VERSION      0
-#define NGX_TECKEN_DOCKERFLOW_HEARTBEAT    1
-#define NGX_TECKEN_DOCKERFLOW_LBHEARTBEAT  2
-#define NGX_TECKEN_DOCKERFLOW_BROKEN       3
+/* directives */
+char *ngx_tecken_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_tecken_conf_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_tecken_conf_storage(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_tecken_conf_statsd(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_tecken_conf_sources(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_tecken_conf_try_source(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_tecken_conf_symcache_path(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_tecken_conf_cache_valid(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_tecken_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_tecken_conf_dockerflow(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
+/* the zone of tecken_zone, its data being the main configuration */
+ngx_int_t ngx_tecken_init_zone(ngx_shm_zone_t *shm_zone, void *data);
 
 /* a heartbeat's check of a storage */
 ngx_int_t ngx_tecken_check_add(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf,

@@ -12,7 +12,6 @@
 #include <ngx_tecken_fetch.h>
 
 
-#define NGX_TECKEN_ZONE_MIN      (1024 * 1024)
 #define NGX_TECKEN_ZONE_RESERVE  (64 * 1024)
 
 
@@ -22,34 +21,10 @@ static void *ngx_tecken_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_tecken_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static ngx_int_t ngx_tecken_postconfiguration(ngx_conf_t *cf);
-static ngx_int_t ngx_tecken_init_zone(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_int_t ngx_tecken_init_process(ngx_cycle_t *cycle);
 static void ngx_tecken_exit_process(ngx_cycle_t *cycle);
-
-static char *ngx_tecken_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-static char *ngx_tecken_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-static char *ngx_tecken_storage(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_tecken_statsd_directive(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_tecken_sources(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_tecken_try_source(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_tecken_symcache_path(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_tecken_cache_valid(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_tecken_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_tecken_dockerflow(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static ngx_tecken_storage_t *ngx_tecken_storage_ref(ngx_conf_t *cf,
-    ngx_tecken_main_conf_t *tmcf, ngx_str_t *name);
 static ngx_int_t ngx_tecken_default_pool(ngx_conf_t *cf,
     ngx_thread_pool_t **tp);
-static ngx_int_t ngx_tecken_metrics_content(ngx_http_request_t *r);
-static ngx_int_t ngx_tecken_dockerflow_content(ngx_http_request_t *r);
 
 
 const ngx_uint_t  NGX_TECKEN_ABI = 2;
@@ -70,34 +45,25 @@ static ngx_conf_num_bounds_t  ngx_tecken_builds_bounds = {
 };
 
 
-static ngx_conf_enum_t  ngx_tecken_dockerflow_names[] = {
-    { ngx_string("version"), NGX_TECKEN_DOCKERFLOW_VERSION },
-    { ngx_string("heartbeat"), NGX_TECKEN_DOCKERFLOW_HEARTBEAT },
-    { ngx_string("lbheartbeat"), NGX_TECKEN_DOCKERFLOW_LBHEARTBEAT },
-    { ngx_string("broken"), NGX_TECKEN_DOCKERFLOW_BROKEN },
-    { ngx_null_string, 0 }
-};
-
-
 static ngx_command_t  ngx_tecken_common_commands[] = {
 
     { ngx_string("tecken_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_tecken_zone,
+      ngx_tecken_conf_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("tecken_thread_pool"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_tecken_pool,
+      ngx_tecken_conf_pool,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_tecken_main_conf_t, thread_pool),
       NULL },
 
     { ngx_string("tecken_io_thread_pool"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_tecken_pool,
+      ngx_tecken_conf_pool,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_tecken_main_conf_t, io_thread_pool),
       NULL },
@@ -118,35 +84,35 @@ static ngx_command_t  ngx_tecken_common_commands[] = {
 
     { ngx_string("tecken_storage"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
-      ngx_tecken_storage,
+      ngx_tecken_conf_storage,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("tecken_statsd"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
-      ngx_tecken_statsd_directive,
+      ngx_tecken_conf_statsd,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("tecken_sources"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_tecken_sources,
+      ngx_tecken_conf_sources,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("tecken_try_source"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_tecken_try_source,
+      ngx_tecken_conf_try_source,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("tecken_symcache_path"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_tecken_symcache_path,
+      ngx_tecken_conf_symcache_path,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -181,21 +147,21 @@ static ngx_command_t  ngx_tecken_common_commands[] = {
 
     { ngx_string("tecken_cache_valid"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
-      ngx_tecken_cache_valid,
+      ngx_tecken_conf_cache_valid,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("tecken_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_tecken_metrics_directive,
+      ngx_tecken_conf_metrics,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("tecken_dockerflow"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
-      ngx_tecken_dockerflow,
+      ngx_tecken_conf_dockerflow,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -436,6 +402,17 @@ ngx_tecken_postconfiguration(ngx_conf_t *cf)
 
 
 static ngx_int_t
+ngx_tecken_default_pool(ngx_conf_t *cf, ngx_thread_pool_t **tp)
+{
+    if (*tp == NGX_CONF_UNSET_PTR) {
+        *tp = ngx_thread_pool_add(cf, NULL);
+    }
+
+    return (*tp == NULL) ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_int_t
 ngx_tecken_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {
     ngx_tecken_main_conf_t *otmcf = data;
@@ -541,482 +518,4 @@ ngx_tecken_exit_process(ngx_cycle_t *cycle)
     ngx_tecken_symcache_exit_worker(cycle);
     ngx_tecken_metrics_exit_worker(tmcf->metrics, cycle);
     ngx_tecken_curl_exit_worker(cycle);
-}
-
-
-static char *
-ngx_tecken_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_tecken_main_conf_t *tmcf = conf;
-
-    u_char     *p;
-    ssize_t     size;
-    ngx_str_t  *value, name, s;
-
-    if (tmcf->shm_zone) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    name = value[1];
-    p = ngx_strlchr(name.data, name.data + name.len, ':');
-
-    if (p == NULL || p == name.data) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid zone \"%V\", it is to be \"name:size\"",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    name.len = p - name.data;
-
-    s.data = p + 1;
-    s.len = value[1].data + value[1].len - s.data;
-
-    size = ngx_parse_size(&s);
-
-    if (size == NGX_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid zone size \"%V\"", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    if (size < NGX_TECKEN_ZONE_MIN) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" is too small, it needs 1m",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    tmcf->shm_zone = ngx_shared_memory_add(cf, &name, size,
-                                           &ngx_tecken_common_module);
-    if (tmcf->shm_zone == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    tmcf->shm_zone->init = ngx_tecken_init_zone;
-    tmcf->shm_zone->data = tmcf;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_tecken_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    char  *p = conf;
-
-    ngx_str_t          *value;
-    ngx_thread_pool_t **tp;
-
-    tp = (ngx_thread_pool_t **) (p + cmd->offset);
-
-    if (*tp != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *tp = ngx_thread_pool_add(cf, &value[1]);
-
-    return (*tp == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_tecken_default_pool(ngx_conf_t *cf, ngx_thread_pool_t **tp)
-{
-    if (*tp == NGX_CONF_UNSET_PTR) {
-        *tp = ngx_thread_pool_add(cf, NULL);
-    }
-
-    return (*tp == NULL) ? NGX_ERROR : NGX_OK;
-}
-
-
-static char *
-ngx_tecken_storage(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_tecken_main_conf_t *tmcf = conf;
-
-    ngx_str_t             *value;
-    ngx_tecken_storage_t  *st;
-
-    value = cf->args->elts;
-
-    st = ngx_tecken_storage_ref(cf, tmcf, &value[1]);
-    if (st == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (st->backend) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate storage \"%V\"",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_tecken_storage_parse(cf, st);
-}
-
-
-/* a storage may be named before its directive is read */
-
-static ngx_tecken_storage_t *
-ngx_tecken_storage_ref(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf,
-    ngx_str_t *name)
-{
-    ngx_tecken_storage_t  *st, **p;
-
-    tmcf->used = 1;
-
-    st = ngx_tecken_storage_find(tmcf, name);
-    if (st) {
-        return st;
-    }
-
-    st = ngx_pcalloc(cf->pool, sizeof(ngx_tecken_storage_t));
-    if (st == NULL) {
-        return NULL;
-    }
-
-    st->name = *name;
-    st->index = tmcf->storages.nelts;
-    st->file_name = cf->conf_file->file.name.data;
-    st->line = cf->conf_file->line;
-
-    p = ngx_array_push(&tmcf->storages);
-    if (p == NULL) {
-        return NULL;
-    }
-
-    *p = st;
-
-    return st;
-}
-
-
-ngx_tecken_storage_t *
-ngx_tecken_storage_find(ngx_tecken_main_conf_t *tmcf, ngx_str_t *name)
-{
-    ngx_uint_t              i;
-    ngx_tecken_storage_t  **st;
-
-    st = tmcf->storages.elts;
-
-    for (i = 0; i < tmcf->storages.nelts; i++) {
-        if (st[i]->name.len == name->len
-            && ngx_strncmp(st[i]->name.data, name->data, name->len) == 0)
-        {
-            return st[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-static char *
-ngx_tecken_statsd_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_tecken_main_conf_t *tmcf = conf;
-
-    tmcf->used = 1;
-
-    return ngx_tecken_statsd(cf, tmcf->metrics);
-}
-
-
-static char *
-ngx_tecken_sources(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_tecken_loc_conf_t *tlcf = conf;
-
-    ngx_str_t               *value;
-    ngx_uint_t               i, j;
-    ngx_tecken_storage_t   **st;
-    ngx_tecken_main_conf_t  *tmcf;
-
-    if (tlcf->sources != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (cf->args->nelts - 1 > NGX_TECKEN_MAX_SOURCES) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" takes at most %d storages", &value[0],
-                           NGX_TECKEN_MAX_SOURCES);
-        return NGX_CONF_ERROR;
-    }
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
-
-    tlcf->sources = ngx_array_create(cf->pool, cf->args->nelts - 1,
-                                     sizeof(ngx_tecken_storage_t *));
-    if (tlcf->sources == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        st = ngx_array_push(tlcf->sources);
-
-        *st = ngx_tecken_storage_ref(cf, tmcf, &value[i]);
-        if (*st == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        st = tlcf->sources->elts;
-
-        for (j = 0; j < i - 1; j++) {
-            if (st[j] == st[i - 1]) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "duplicate storage \"%V\" in \"%V\"",
-                                   &value[i], &value[0]);
-                return NGX_CONF_ERROR;
-            }
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_tecken_try_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_tecken_loc_conf_t *tlcf = conf;
-
-    ngx_str_t               *value;
-    ngx_tecken_main_conf_t  *tmcf;
-
-    if (tlcf->try_source != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        tlcf->try_source = NULL;
-        return NGX_CONF_OK;
-    }
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
-
-    tlcf->try_source = ngx_tecken_storage_ref(cf, tmcf, &value[1]);
-
-    return (tlcf->try_source == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
-}
-
-
-static char *
-ngx_tecken_symcache_path(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_tecken_loc_conf_t *tlcf = conf;
-
-    ngx_str_t               *value;
-    ngx_tecken_main_conf_t  *tmcf;
-
-    if (tlcf->symcache != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        tlcf->symcache = NULL;
-        return NGX_CONF_OK;
-    }
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
-    tmcf->used = 1;
-
-    tlcf->symcache = ngx_tecken_symcache_parse(cf, &tmcf->symcaches,
-                                               &ngx_tecken_common_module);
-
-    return (tlcf->symcache == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
-}
-
-
-static char *
-ngx_tecken_cache_valid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_tecken_loc_conf_t *tlcf = conf;
-
-    time_t      *valid, sec;
-    ngx_str_t   *value, s;
-    ngx_uint_t   i;
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "found=", 6) == 0) {
-            valid = &tlcf->valid_found;
-            s.data = value[i].data + 6;
-
-        } else if (ngx_strncmp(value[i].data, "missing=", 8) == 0) {
-            valid = &tlcf->valid_missing;
-            s.data = value[i].data + 8;
-
-        } else if (ngx_strncmp(value[i].data, "symcache_missing=", 17) == 0) {
-            valid = &tlcf->module.valid_missing;
-            s.data = value[i].data + 17;
-
-        } else {
-            goto invalid;
-        }
-
-        if (*valid != NGX_CONF_UNSET) {
-            return "is duplicate";
-        }
-
-        s.len = value[i].data + value[i].len - s.data;
-
-        sec = ngx_parse_time(&s, 1);
-        if (sec == (time_t) NGX_ERROR) {
-            goto invalid;
-        }
-
-        *valid = sec;
-    }
-
-    return NGX_CONF_OK;
-
-invalid:
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
-                       &value[i]);
-
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_tecken_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_tecken_main_conf_t    *tmcf;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
-    tmcf->used = 1;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->handler == ngx_tecken_metrics_content) {
-        return "is duplicate";
-    }
-
-    if (clcf->handler) {
-        return "conflicts with another handler of the location";
-    }
-
-    clcf->handler = ngx_tecken_metrics_content;
-
-    return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_tecken_metrics_content(ngx_http_request_t *r)
-{
-    ngx_tecken_main_conf_t  *tmcf;
-
-    tmcf = ngx_http_get_module_main_conf(r, ngx_tecken_common_module);
-
-    return ngx_tecken_metrics_handler(r, tmcf->metrics);
-}
-
-
-static char *
-ngx_tecken_dockerflow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_tecken_loc_conf_t *tlcf = conf;
-
-    ngx_str_t                 *value;
-    ngx_uint_t                 i;
-    ngx_tecken_main_conf_t    *tmcf;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    if (tlcf->dockerflow != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    for (i = 0; ngx_tecken_dockerflow_names[i].name.len; i++) {
-        if (ngx_strcmp(value[1].data,
-                       ngx_tecken_dockerflow_names[i].name.data)
-            == 0)
-        {
-            tlcf->dockerflow = ngx_tecken_dockerflow_names[i].value;
-        }
-    }
-
-    if (tlcf->dockerflow == NGX_CONF_UNSET_UINT) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\", it is to be \"version\", "
-                           "\"heartbeat\", \"lbheartbeat\" or \"broken\"",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    if (tlcf->dockerflow == NGX_TECKEN_DOCKERFLOW_VERSION) {
-
-        if (cf->args->nelts == 3) {
-            tlcf->version = value[2];
-
-        } else {
-            ngx_str_set(&tlcf->version, "version.json");
-        }
-
-        if (ngx_conf_full_name(cf->cycle, &tlcf->version, 1) != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
-
-    } else if (cf->args->nelts == 3) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
-                           &value[2]);
-        return NGX_CONF_ERROR;
-    }
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
-    tmcf->used = 1;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->handler) {
-        return "conflicts with another handler of the location";
-    }
-
-    clcf->handler = ngx_tecken_dockerflow_content;
-
-    return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_tecken_dockerflow_content(ngx_http_request_t *r)
-{
-    ngx_tecken_loc_conf_t   *tlcf;
-    ngx_tecken_main_conf_t  *tmcf;
-
-    tlcf = ngx_http_get_module_loc_conf(r, ngx_tecken_common_module);
-
-    switch (tlcf->dockerflow) {
-
-    case NGX_TECKEN_DOCKERFLOW_VERSION:
-        return ngx_tecken_dockerflow_version(r, &tlcf->version);
-
-    case NGX_TECKEN_DOCKERFLOW_HEARTBEAT:
-        tmcf = ngx_http_get_module_main_conf(r, ngx_tecken_common_module);
-        return ngx_tecken_dockerflow_heartbeat(r, tmcf->heartbeat);
-
-    case NGX_TECKEN_DOCKERFLOW_LBHEARTBEAT:
-        return ngx_tecken_dockerflow_lbheartbeat(r);
-
-    default: /* NGX_TECKEN_DOCKERFLOW_BROKEN */
-        return ngx_tecken_dockerflow_broken(r);
-    }
 }
