@@ -102,6 +102,19 @@ ngx_tecken_storage_t *ngx_tecken_storage_find(ngx_tecken_main_conf_t *tmcf,
     ngx_str_t *name);
 
 
+/* a table of variables, ended by ngx_http_null_variable */
+ngx_int_t ngx_tecken_add_variables(ngx_conf_t *cf,
+    ngx_http_variable_t *variables);
+
+/* a header of the answer; name and value are not copied */
+ngx_int_t ngx_tecken_add_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+
+/* a whole answer, its body in one buffer or empty */
+ngx_int_t ngx_tecken_send_body(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *body);
+
+
 extern ngx_module_t  ngx_tecken_common_module;
 
 

@@ -168,8 +168,6 @@ ngx_int_t ngx_tecken_download_found(ngx_tecken_download_ctx_t *ctx);
 ngx_int_t ngx_tecken_download_open(ngx_tecken_download_ctx_t *ctx);
 
 ngx_int_t ngx_tecken_download_failed(ngx_http_request_t *r);
-ngx_int_t ngx_tecken_download_header(ngx_http_request_t *r, const char *name,
-    size_t name_len, ngx_str_t *value);
 
 /* cors */
 

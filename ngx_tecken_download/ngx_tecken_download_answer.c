@@ -11,8 +11,6 @@
 #include <tk_json.h>
 
 
-static ngx_int_t ngx_tecken_download_body(ngx_http_request_t *r,
-    ngx_uint_t status, ngx_str_t *type, ngx_str_t *body);
 static ngx_int_t ngx_tecken_download_redirect(ngx_tecken_download_ctx_t *ctx,
     ngx_str_t *url);
 static ngx_int_t ngx_tecken_download_proxy(ngx_tecken_download_ctx_t *ctx);
@@ -41,8 +39,7 @@ ngx_tecken_download_text(ngx_http_request_t *r, ngx_uint_t status,
     body.len = ngx_strlen(text);
     body.data = (u_char *) text;
 
-    return ngx_tecken_download_body(r, status, &ngx_tecken_download_html,
-                                    &body);
+    return ngx_tecken_send_body(r, status, &ngx_tecken_download_html, &body);
 }
 
 
@@ -93,66 +90,24 @@ ngx_tecken_download_json(ngx_http_request_t *r, ngx_uint_t status,
 
     body.len = p - body.data;
 
-    return ngx_tecken_download_body(r, status, &ngx_tecken_download_json_type,
-                                    &body);
-}
-
-
-static ngx_int_t
-ngx_tecken_download_body(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *type, ngx_str_t *body)
-{
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t   out;
-
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = body->len;
-
-    r->headers_out.content_type = *type;
-    r->headers_out.content_type_len = type->len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    b->pos = body->data;
-    b->last = body->data + body->len;
-    b->memory = 1;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_tecken_send_body(r, status, &ngx_tecken_download_json_type,
+                                &body);
 }
 
 
 ngx_int_t
 ngx_tecken_download_empty(ngx_http_request_t *r, ngx_uint_t status)
 {
-    r->headers_out.status = status;
-    r->header_only = 1;
+    ngx_str_t  body = ngx_null_string;
 
     if (status == NGX_HTTP_NO_CONTENT) {
+        r->headers_out.status = status;
+        r->header_only = 1;
+
         return ngx_http_send_header(r);
     }
 
-    r->headers_out.content_length_n = 0;
-    r->headers_out.content_type = ngx_tecken_download_html;
-    r->headers_out.content_type_len = ngx_tecken_download_html.len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    return ngx_http_send_header(r);
+    return ngx_tecken_send_body(r, status, &ngx_tecken_download_html, &body);
 }
 
 
@@ -161,45 +116,12 @@ ngx_tecken_download_failed(ngx_http_request_t *r)
 {
     ngx_str_t  seconds = ngx_string("5");
 
-    if (ngx_tecken_download_header(r, "Retry-After", 11, &seconds) != NGX_OK) {
+    if (ngx_tecken_add_header(r, "Retry-After", &seconds) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_tecken_download_text(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                     "Symbol lookup failed, try again later");
-}
-
-
-ngx_int_t
-ngx_tecken_download_header(ngx_http_request_t *r, const char *name,
-    size_t name_len, ngx_str_t *value)
-{
-    u_char           *p;
-    ngx_table_elt_t  *h;
-
-    /* value may be on the caller's stack, but its text may be anywhere */
-
-    p = ngx_pstrdup(r->pool, value);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key.len = name_len;
-    h->key.data = (u_char *) name;
-    h->value.len = value->len;
-    h->value.data = p;
-    h->lowcase_key = NULL;
-
-    return NGX_OK;
 }
 
 
@@ -520,5 +442,5 @@ ngx_tecken_download_cache_control(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    return ngx_tecken_download_header(r, "Cache-Control", 13, &value);
+    return ngx_tecken_add_header(r, "Cache-Control", &value);
 }

@@ -197,8 +197,7 @@ ngx_tecken_download_proxied(ngx_http_request_t *r,
 
     ngx_tecken_download_drop(r, &ngx_tecken_download_cache_control);
 
-    return ngx_tecken_download_header(r, "Cache-Control", 13,
-                                      &ctx->cache_control);
+    return ngx_tecken_add_header(r, "Cache-Control", &ctx->cache_control);
 }
 
 
@@ -224,18 +223,22 @@ static ngx_int_t
 ngx_tecken_download_debug_time(ngx_http_request_t *r,
     ngx_tecken_download_ctx_t *ctx)
 {
-    u_char     *p, buf[NGX_INT64_LEN + sizeof(".000000")];
+    u_char     *p;
     ngx_str_t   value;
 
-    p = ngx_sprintf(buf, "%uL.%06uL", ctx->usec / 1000000,
+    value.data = ngx_pnalloc(r->pool, NGX_INT64_LEN + sizeof(".000000"));
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(value.data, "%uL.%06uL", ctx->usec / 1000000,
                     ctx->usec % 1000000);
 
     while (p[-1] == '0' && p[-2] != '.') {
         p--;
     }
 
-    value.data = buf;
-    value.len = p - buf;
+    value.len = p - value.data;
 
-    return ngx_tecken_download_header(r, "Debug-Time", 10, &value);
+    return ngx_tecken_add_header(r, "Debug-Time", &value);
 }

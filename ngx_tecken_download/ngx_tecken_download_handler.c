@@ -87,7 +87,7 @@ ngx_tecken_download_handler(ngx_http_request_t *r)
 
         ngx_str_set(&method, "GET, HEAD");
 
-        if (ngx_tecken_download_header(r, "Allow", 5, &method) != NGX_OK) {
+        if (ngx_tecken_add_header(r, "Allow", &method) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 

@@ -176,9 +176,6 @@ ngx_int_t ngx_tecken_symbolicate_error(ngx_tecken_symbolicate_ctx_t *ctx,
 ngx_int_t ngx_tecken_symbolicate_unavailable(
     ngx_tecken_symbolicate_ctx_t *ctx, const char *description);
 
-/* name must be constant, value's text as long-lived as the request */
-ngx_int_t ngx_tecken_symbolicate_header(ngx_http_request_t *r,
-    const char *name, size_t name_len, ngx_str_t *value);
 /* name in lower case; NULL: there is none */
 ngx_table_elt_t *ngx_tecken_symbolicate_header_in(ngx_http_request_t *r,
     const char *name, size_t len);

@@ -82,8 +82,7 @@ ngx_tecken_symbolicate_header_filter(ngx_http_request_t *r)
 
         ngx_str_set(&value, "*");
 
-        if (ngx_tecken_symbolicate_header(r, "Access-Control-Allow-Origin",
-                                          27, &value)
+        if (ngx_tecken_add_header(r, "Access-Control-Allow-Origin", &value)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -93,8 +92,7 @@ ngx_tecken_symbolicate_header_filter(ngx_http_request_t *r)
                             "content-type, dnt, origin, user-agent, "
                             "x-csrftoken, x-requested-with");
 
-        if (ngx_tecken_symbolicate_header(r, "Access-Control-Expose-Headers",
-                                          29, &value)
+        if (ngx_tecken_add_header(r, "Access-Control-Expose-Headers", &value)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -170,7 +168,7 @@ ngx_tecken_symbolicate_replace(ngx_http_request_t *r,
 
     ngx_str_set(&value, "Accept");
 
-    if (ngx_tecken_symbolicate_header(r, "Vary", 4, &value) != NGX_OK) {
+    if (ngx_tecken_add_header(r, "Vary", &value) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -64,7 +64,7 @@ ngx_tecken_symbolicate_handler(ngx_http_request_t *r)
 
     ngx_str_set(&allow, "POST, OPTIONS");
 
-    if (ngx_tecken_symbolicate_header(r, "Allow", 5, &allow) != NGX_OK) {
+    if (ngx_tecken_add_header(r, "Allow", &allow) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -213,7 +213,7 @@ ngx_tecken_symbolicate_header_in(ngx_http_request_t *r, const char *name,
 static ngx_int_t
 ngx_tecken_symbolicate_options(ngx_tecken_symbolicate_ctx_t *ctx)
 {
-    ngx_str_t            allow, value;
+    ngx_str_t            allow, value, body = ngx_null_string;
     ngx_table_elt_t     *h;
     ngx_http_request_t  *r;
 
@@ -226,11 +226,11 @@ ngx_tecken_symbolicate_options(ngx_tecken_symbolicate_ctx_t *ctx)
                                           "access-control-request-method", 29)
            == NULL)
     {
-        if (ngx_tecken_symbolicate_header(r, "Allow", 5, &allow) != NGX_OK) {
+        if (ngx_tecken_add_header(r, "Allow", &allow) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        return ngx_tecken_symbolicate_send(r, NGX_HTTP_OK, NULL);
+        return ngx_tecken_symbolicate_send(r, NGX_HTTP_OK, &body);
     }
 
     h = ngx_tecken_symbolicate_header_in(r, "access-control-request-headers",
@@ -242,11 +242,9 @@ ngx_tecken_symbolicate_options(ngx_tecken_symbolicate_ctx_t *ctx)
         ngx_str_set(&value, "*");
     }
 
-    if (ngx_tecken_symbolicate_header(r, "Access-Control-Allow-Methods", 28,
-                                      &allow)
+    if (ngx_tecken_add_header(r, "Access-Control-Allow-Methods", &allow)
         != NGX_OK
-        || ngx_tecken_symbolicate_header(r, "Access-Control-Allow-Headers", 28,
-                                         &value)
+        || ngx_tecken_add_header(r, "Access-Control-Allow-Headers", &value)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -254,13 +252,11 @@ ngx_tecken_symbolicate_options(ngx_tecken_symbolicate_ctx_t *ctx)
 
     ngx_str_set(&value, "86400");
 
-    if (ngx_tecken_symbolicate_header(r, "Access-Control-Max-Age", 22, &value)
-        != NGX_OK)
-    {
+    if (ngx_tecken_add_header(r, "Access-Control-Max-Age", &value) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_tecken_symbolicate_send(r, NGX_HTTP_OK, NULL);
+    return ngx_tecken_symbolicate_send(r, NGX_HTTP_OK, &body);
 }
 
 
@@ -362,7 +358,7 @@ ngx_tecken_symbolicate_error(ngx_tecken_symbolicate_ctx_t *ctx,
 
     ngx_str_set(&accept, "Accept");
 
-    if (ngx_tecken_symbolicate_header(r, "Vary", 4, &accept) != NGX_OK) {
+    if (ngx_tecken_add_header(r, "Vary", &accept) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -376,8 +372,7 @@ ngx_tecken_symbolicate_unavailable(ngx_tecken_symbolicate_ctx_t *ctx,
 {
     ngx_str_t  seconds = ngx_string("5");
 
-    if (ngx_tecken_symbolicate_header(ctx->request, "Retry-After", 11,
-                                      &seconds)
+    if (ngx_tecken_add_header(ctx->request, "Retry-After", &seconds)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -389,71 +384,16 @@ ngx_tecken_symbolicate_unavailable(ngx_tecken_symbolicate_ctx_t *ctx,
 }
 
 
-/* NULL: no body */
-
 static ngx_int_t
 ngx_tecken_symbolicate_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *body)
 {
-    ngx_int_t                      rc;
-    ngx_buf_t                     *b;
-    ngx_chain_t                    out;
     ngx_tecken_symbolicate_ctx_t  *ctx;
+
+    static ngx_str_t  type = ngx_string("application/json");
 
     ctx = ngx_http_get_module_ctx(r, ngx_tecken_symbolicate_module);
     ctx->answered = 1;
 
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = body ? body->len : 0;
-    r->header_only = (body == NULL);
-
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->pos = body->data;
-    b->last = body->data + body->len;
-    b->memory = 1;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
-}
-
-
-ngx_int_t
-ngx_tecken_symbolicate_header(ngx_http_request_t *r, const char *name,
-    size_t name_len, ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key.len = name_len;
-    h->key.data = (u_char *) name;
-    h->value = *value;
-    h->lowcase_key = NULL;
-
-    return NGX_OK;
+    return ngx_tecken_send_body(r, status, &type, body);
 }
