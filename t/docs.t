@@ -82,14 +82,12 @@ sub directives
 
     my %shown = map { $_ => 1 }
                 $Document{'nginx.conf.example'}
-                =~ /^[^#\n]*?\b((?:tecken|antenna)_\w+)/mg;
+                =~ /^[^#\n]*?(?<![\$\w])((?:tecken|antenna)_\w+)/mg;
     delete $shown{tecken_io};
 
     is_deeply [ grep { !$shown{$_} } sort keys %coded ], [],
               'nginx.conf.example shows each directive';
-    is_deeply [ grep { !$coded{$_} && !/^tecken_(?:source|cache|lookup_time)$/
-                       && !/^tecken_url$/ }
-                sort keys %shown ], [],
+    is_deeply [ grep { !$coded{$_} } sort keys %shown ], [],
               'nginx.conf.example has no others';
 }
 
@@ -361,8 +359,8 @@ sub example
     give_away($dir, glob "$dir/*");
 
     $text =~ s,^user .*\n|^pid .*\n,,mg;
-    $text =~ s,/var/lib/tecken/symbols,$dir/symbols,;
-    $text =~ s,/var/cache/tecken,$dir/symcaches,;
+    $text =~ s,/var/lib/tecken/symbols,$dir/symbols,g;
+    $text =~ s,/var/cache/tecken,$dir/symcaches,g;
     $text =~ s,/etc/tecken/,$dir/,g;
     $text =~ s,/etc/ssl/certs/ca-certificates\.crt,$dir/ca.pem,;
     $text =~ s,127\.0\.0\.1:8125,127.0.0.1:%%PORT_2%%,;
@@ -383,6 +381,11 @@ sub example
 
         is $answer->{status}, 404, 'its answer';
         is $answer->{body}, 'Symbol Not Found (and ignored)', 'its text';
+
+        $answer = $nginx->get('/symbolicate/v5');
+
+        is $answer->{status}, 405, 'its answer to a GET of symbolication';
+        is $answer->{body}, '{"title": "405 Method Not Allowed"}', 'its title';
 
         $nginx->stop;
     }
