@@ -391,10 +391,16 @@ ngx_tecken_postconfiguration(ngx_conf_t *cf)
         }
     }
 
-    if (tmcf->symcaches.nelts
-        && ngx_tecken_fetch_init(cf, tmcf->fetch, tmcf) != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (tmcf->symcaches.nelts) {
+        tmcf->fetch->cache = tmcf->cache;
+        tmcf->fetch->turns = tmcf->turns;
+        tmcf->fetch->thread_pool = tmcf->thread_pool;
+        tmcf->fetch->io_thread_pool = tmcf->io_thread_pool;
+        tmcf->fetch->storages = &tmcf->storages;
+
+        if (ngx_tecken_fetch_init(cf, tmcf->fetch, tmcf->metrics) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return ngx_tecken_gauges_add(cf, tmcf);

@@ -13,8 +13,10 @@
 /* what the common module calls, and what the files of this room share */
 
 
-#include <ngx_tecken.h>
+#include <ngx_tecken_module.h>
 #include <ngx_tecken_symbuild.h>
+#include <ngx_tecken_turns.h>
+#include <ngx_tecken_metrics.h>
 
 
 /* of fetches by key, a power of two */
@@ -72,11 +74,13 @@ typedef struct {
 /* one for each process */
 
 struct ngx_tecken_fetch_main_s {
+    /* set by the common module before init() */
     ngx_tecken_cache_t            *cache;
     ngx_tecken_turns_t            *turns;
     ngx_thread_pool_t             *thread_pool;
     ngx_thread_pool_t             *io_thread_pool;
     ngx_array_t                   *storages;     /* ngx_tecken_storage_t * */
+
     ngx_array_t                    confs;        /* ngx_tecken_module_conf_t
                                                     pointers */
     ngx_tecken_fetch_metrics_t     metrics;
@@ -187,7 +191,7 @@ ngx_int_t ngx_tecken_fetch_add(ngx_tecken_fetch_main_t *main,
 
 /* in postconfiguration, when storages and pools are known */
 ngx_int_t ngx_tecken_fetch_init(ngx_conf_t *cf, ngx_tecken_fetch_main_t *main,
-    ngx_tecken_main_conf_t *tmcf);
+    ngx_tecken_metrics_t *metrics);
 
 void ngx_tecken_fetch_init_worker(ngx_tecken_fetch_main_t *main,
     ngx_cycle_t *cycle);

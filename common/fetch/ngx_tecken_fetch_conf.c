@@ -52,19 +52,13 @@ ngx_tecken_fetch_add(ngx_tecken_fetch_main_t *main,
 
 ngx_int_t
 ngx_tecken_fetch_init(ngx_conf_t *cf, ngx_tecken_fetch_main_t *main,
-    ngx_tecken_main_conf_t *tmcf)
+    ngx_tecken_metrics_t *metrics)
 {
     u_char                      strict;
     ngx_md5_t                   md5;
     ngx_uint_t                  i, j, n;
     ngx_tecken_storage_t      **st;
     ngx_tecken_module_conf_t  **conf;
-
-    main->cache = tmcf->cache;
-    main->turns = tmcf->turns;
-    main->thread_pool = tmcf->thread_pool;
-    main->io_thread_pool = tmcf->io_thread_pool;
-    main->storages = &tmcf->storages;
 
     conf = main->confs.elts;
     n = 0;
@@ -109,7 +103,7 @@ ngx_tecken_fetch_init(ngx_conf_t *cf, ngx_tecken_fetch_main_t *main,
 
     main->confs.nelts = n;
 
-    return ngx_tecken_fetch_add_metrics(cf, main, tmcf->metrics);
+    return ngx_tecken_fetch_add_metrics(cf, main, metrics);
 }
 
 
