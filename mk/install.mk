@@ -10,8 +10,9 @@ DOC_DIR =		/usr/share/doc/ngx-tecken
 #:                  MODULES_DIR=, BIN_DIR=, DOC_DIR=
 install: build
 	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(BIN_DIR) \
-		$(DESTDIR)$(DOC_DIR)
+		$(DESTDIR)$(DOC_DIR)/docs
 	install -m 644 $(MODULE_FILES) $(DESTDIR)$(MODULES_DIR)
 	install -m 755 $(TOOL) $(DESTDIR)$(BIN_DIR)
-	install -m 644 $(wildcard README.md LICENSE nginx.conf.example docs/*) \
+	install -m 644 README.md LICENSE nginx.conf.example \
 		$(DESTDIR)$(DOC_DIR)
+	install -m 644 $(wildcard docs/*) $(DESTDIR)$(DOC_DIR)/docs

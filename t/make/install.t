@@ -38,6 +38,10 @@ like(qx($tool --help), qr/^usage: tecken-symcache/, 'and runs');
 is_deeply([ grep { /probe/ } glob "$modules/*" ], [], 'no probes');
 ok(-s "$docs/$_", "$_ is there") for qw(README.md nginx.conf.example);
 
+my @links = grep { !/^https?:/ } slurp("$docs/README.md") =~ /\]\(([^)#]+)/g;
+cmp_ok(scalar @links, '>', 5, 'links of the README');
+is_deeply([ grep { !-s "$docs/$_" } @links ], [], 'they lead somewhere');
+
 my ($status, $said) = check($common, @features);
 is($status, 0, 'nginx loads what is installed') or diag($said);
 
