@@ -24,9 +24,9 @@ my $group;
 END { my $status = $?; kill 'KILL', -$group if $group; $? = $status; }
 
 start(@make);
-wait_until('three lines of curl', 120, \&curl_lines);
+wait_until('lines of curl', 120, \&curl_lines);
 my @curl = curl_lines();
-is(@curl, 3, 'three lines to try');
+is(@curl, 4, 'four lines to try');
 
 my $symbol = qx($curl[0]);
 like($symbol, qr/\AMODULE Linux x86_64 \w{33} libc\.so\.6\nINFO CODE_ID /,
@@ -42,6 +42,9 @@ like($head, qr/^Content-Length: $size\r$/mi, 'of the right size');
 my $miss = qx($curl[2]);
 like($miss, qr{\AHTTP/1\.1 404 Not Found\r\n}, 'the third finds none');
 like($miss, qr/\r\n\r\nSymbol Not Found\z/, 'and says so');
+
+like(qx($curl[3]), qr/"function": "write_gmon", .*"line": 427, "inlines": \[/,
+     'the fourth symbolicates');
 
 for my $case ([ "PORT=$port", 'already serves' ],
               [ "RUN_DIR=$dir/other", "listens on 127.0.0.1:$port" ]) {
@@ -111,7 +114,7 @@ sub curl_lines
 
     my @lines = $out =~ /^\s+(curl .*)\n/mg;
 
-    return @lines == 3 ? @lines : ();
+    return @lines == 4 ? @lines : ();
 }
 
 
