@@ -10,7 +10,6 @@ use warnings;
 
 use Digest::MD5 qw(md5_hex);
 use Test::More;
-use Time::HiRes qw(time);
 
 use StoreTest;
 use TeckenTest qw(:s3 :proxy);
@@ -35,29 +34,6 @@ s3->put('private', "$dir/o", $body, { content_type => 'text/x' });
 
 
 sub get { return op($nginx, 'GET', $_[0], $_[1] // 'o') }
-
-
-sub attempts_ok
-{
-    my ($answer, $status, $attempts, $what) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    is $answer->{status}, $status, "$what: status"
-        or diag $answer->{body};
-    is $answer->{headers}{'x-attempts'}, $attempts, "$what: attempts";
-}
-
-
-sub seconds
-{
-    my ($code) = @_;
-
-    my $start = time;
-    $code->();
-
-    return time - $start;
-}
 
 
 subtest 'cut in the middle' => sub {

@@ -63,29 +63,6 @@ sub full_port
 sub get { return op($nginx, 'GET', $_[0], $_[1] // 'o') }
 
 
-sub attempts_ok
-{
-    my ($answer, $status, $attempts, $what) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    is $answer->{status}, $status, "$what: status"
-        or diag $answer->{body};
-    is $answer->{headers}{'x-attempts'}, $attempts, "$what: attempts";
-}
-
-
-sub seconds
-{
-    my ($code) = @_;
-
-    my $start = time;
-    $code->();
-
-    return time - $start;
-}
-
-
 subtest 'a status that passes' => sub {
     for my $status (429, 500, 502, 503, 504) {
         for my $method ('HEAD', 'GET', 'PUT') {

@@ -119,6 +119,9 @@ size_t ngx_tecken_s3_base(ngx_tecken_storage_t *st);
 ngx_int_t ngx_tecken_s3_path(ngx_tecken_storage_t *st, ngx_pool_t *pool,
     ngx_str_t *key, ngx_str_t *path);
 
+/* what is signed, as far as the storage says it */
+void ngx_tecken_s3_sigv4(ngx_tecken_s3_t *s3, tk_sigv4_t *s);
+
 /* a call with what all operations need; then ngx_tecken_s3_call_start() */
 ngx_tecken_s3_call_t *ngx_tecken_s3_call(ngx_tecken_store_op_t *op,
     const char *method);

@@ -180,14 +180,8 @@ ngx_tecken_s3_sign(ngx_tecken_s3_call_t *call)
         ngx_str_set(&hash, TK_SIGV4_UNSIGNED_PAYLOAD);
     }
 
-    ngx_memzero(&s, sizeof(tk_sigv4_t));
+    ngx_tecken_s3_sigv4(s3, &s);
 
-    s.credentials = &cr->keys;
-    s.region.data = s3->region.data;
-    s.region.len = s3->region.len;
-    s.service.data = (u_char *) "s3";
-    s.service.len = 2;
-    s.now = ngx_time() + s3->skew;
     s.method.data = (u_char *) call->method;
     s.method.len = ngx_strlen(call->method);
     s.host.data = s3->host.data;

@@ -107,6 +107,20 @@ ngx_tecken_store_url(ngx_tecken_storage_t *st, ngx_pool_t *pool,
 }
 
 
+void
+ngx_tecken_s3_sigv4(ngx_tecken_s3_t *s3, tk_sigv4_t *s)
+{
+    ngx_memzero(s, sizeof(tk_sigv4_t));
+
+    s->credentials = &s3->credentials->keys;
+    s->region.data = s3->region.data;
+    s->region.len = s3->region.len;
+    s->service.data = (u_char *) "s3";
+    s->service.len = 2;
+    s->now = ngx_time() + s3->skew;
+}
+
+
 ngx_int_t
 ngx_tecken_store_presign(ngx_tecken_storage_t *st, ngx_pool_t *pool,
     ngx_str_t *method, ngx_str_t *key, time_t expires, ngx_str_t *url)
@@ -128,14 +142,8 @@ ngx_tecken_store_presign(ngx_tecken_storage_t *st, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    ngx_memzero(&s, sizeof(tk_sigv4_t));
+    ngx_tecken_s3_sigv4(s3, &s);
 
-    s.credentials = &cr->keys;
-    s.region.data = s3->region.data;
-    s.region.len = s3->region.len;
-    s.service.data = (u_char *) "s3";
-    s.service.len = 2;
-    s.now = ngx_time() + s3->skew;
     s.method.data = method->data;
     s.method.len = method->len;
     s.host.data = s3->host.data;

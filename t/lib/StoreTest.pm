@@ -13,13 +13,15 @@ use warnings;
 use Digest::SHA qw(sha256_hex);
 use Exporter qw(import);
 use Test::More;
+use Time::HiRes qw(time);
 
 use TeckenTest::HTTP qw(uri_escape);
 use TeckenTest::Nginx;
 use TeckenTest::S3;
 
 our @EXPORT = qw(store_nginx store_conf keys_of url_of op put_ok get_ok listed
-                 sanitized signed_well unique pattern);
+                 sanitized signed_well unique pattern attempts_ok
+                 seconds);
 
 my $serial = 0;
 
@@ -42,6 +44,31 @@ sub pattern
                         0 .. $size / 8;
 
     return substr $text, 0, $size;
+}
+
+
+# Status of an operation, and how often it was tried.
+sub attempts_ok
+{
+    my ($answer, $status, $attempts, $what) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    is $answer->{status}, $status, "$what: status"
+        or diag $answer->{body};
+    is $answer->{headers}{'x-attempts'}, $attempts, "$what: attempts";
+}
+
+
+# How long it takes.
+sub seconds
+{
+    my ($code) = @_;
+
+    my $start = time;
+    $code->();
+
+    return time - $start;
 }
 
 
