@@ -110,6 +110,8 @@ typedef struct {
     uint8_t         *p;
     uint8_t         *limit;             /* behind it there is room for the
                                          * largest entry */
+    uint8_t         *full;              /* no entry of the unit starts behind
+                                         * it, nor behind limit */
     uint64_t         written;           /* before buf */
 
     uint64_t         unit;              /* its offset */
@@ -126,7 +128,8 @@ typedef struct {
     uint32_t         places;
     uint32_t         depth;
     uint32_t         live;
-    tk_sym_place_t   place[TK_UNIT_PLACES];
+    uint32_t         file[TK_UNIT_PLACES];
+    uint32_t         last[TK_UNIT_PLACES];
     tk_sym_slot_t    slot[TK_SYM_DEPTH];
 } tk_sym_code_t;
 
@@ -239,6 +242,7 @@ struct tk_symcache_build_s {
     char              error[128];
 
     tk_sym_state_t    state;
+    unsigned          wide:1;           /* AVX2 and BMI2 */
     unsigned          named:1;          /* no more INFO is looked at */
     unsigned          finished:1;
     unsigned          disorder:1;       /* functions overlap or go down */
@@ -306,6 +310,11 @@ int tk_sym_map_set(tk_symcache_build_t *b, tk_sym_map_t *m, uint64_t key,
 uint32_t tk_sym_map_large(const tk_sym_map_t *m, uint64_t key);
 
 int tk_sym_read(tk_symcache_build_t *b, const uint8_t *p, size_t len);
+int tk_sym_rows_wide(void);
+const uint8_t *tk_sym_rows(tk_symcache_build_t *b, const uint8_t *p,
+    const uint8_t *last);
+const uint8_t *tk_sym_inlined(tk_symcache_build_t *b, const uint8_t *p,
+    const uint8_t *last);
 int tk_sym_read_end(tk_symcache_build_t *b);
 int tk_sym_record(tk_symcache_build_t *b, const uint8_t *p,
     const uint8_t *last);
@@ -328,16 +337,6 @@ int tk_sym_name_end(tk_symcache_build_t *b, tk_sym_name_t *name,
 
 int tk_sym_text(tk_symcache_build_t *b, const uint8_t *p, size_t len,
     tk_symcache_text_t *text);
-
-int tk_sym_code_flush(tk_symcache_build_t *b);
-int tk_sym_code_open(tk_symcache_build_t *b, uint32_t start, uint32_t entry,
-    uint32_t name);
-int tk_sym_code_entry(tk_symcache_build_t *b, uint64_t start,
-    tk_sym_kind_t kind, uint32_t keep, uint32_t depth,
-    const tk_sym_frame_t *frames, uint32_t file, uint32_t line);
-int tk_sym_code_close(tk_symcache_build_t *b, uint64_t end);
-int tk_sym_code_slack(tk_symcache_build_t *b);
-int tk_sym_code_public(tk_symcache_build_t *b, uint32_t addr, uint32_t name);
 
 int tk_sym_merge(tk_symcache_build_t *b);
 

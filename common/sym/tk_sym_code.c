@@ -6,9 +6,7 @@
  */
 
 
-#include <string.h>
-
-#include "tk_sym.h"
+#include "tk_sym_code.h"
 
 
 #define TK_SYM_BUFFER  (512 * 1024)
@@ -19,32 +17,9 @@
 
 
 static int tk_sym_code_head(tk_symcache_build_t *b, uint32_t start);
-static void tk_sym_code_size(tk_sym_code_t *c, uint64_t next);
-static inline uint8_t *tk_sym_code_place(tk_sym_code_t *c, uint8_t *p,
-    uint32_t file);
+static void tk_sym_code_full(tk_sym_code_t *c);
 static void tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep,
     uint32_t depth, const tk_sym_frame_t *frames);
-
-
-static inline uint8_t *
-tk_sym_put(uint8_t *p, uint32_t v)
-{
-    while (v >= 0x80) {
-        *p++ = (uint8_t) (v | 0x80);
-        v >>= 7;
-    }
-
-    *p++ = (uint8_t) v;
-
-    return p;
-}
-
-
-static inline uint8_t *
-tk_sym_put_signed(uint8_t *p, uint32_t v)
-{
-    return tk_sym_put(p, v << 1 ^ (0 - (v >> 31)));
-}
 
 
 static inline uint8_t *
@@ -105,8 +80,24 @@ tk_sym_code_flush(tk_symcache_build_t *b)
 
     c->written += size;
     c->p = c->buf;
+    tk_sym_code_full(c);
 
     return 0;
+}
+
+
+/* where the unit is full, or the buffer */
+
+static void
+tk_sym_code_full(tk_sym_code_t *c)
+{
+    uint64_t  size;
+
+    size = c->unit + TK_UNIT_FULL;
+    size = size > c->written ? size - c->written : 0;
+
+    c->full = size < (uint64_t) (c->limit - c->buf) ? c->buf + size
+                                                    : c->limit;
 }
 
 
@@ -164,7 +155,9 @@ tk_sym_code_head(tk_symcache_build_t *b, uint32_t start)
     c->live = 0;
     c->at = 0;
     c->places = 1;
-    memset(c->place, 0, sizeof(c->place));
+    memset(c->file, 0, sizeof(c->file));
+    memset(c->last, 0, sizeof(c->last));
+    tk_sym_code_full(c);
 
     return 0;
 }
@@ -180,13 +173,12 @@ tk_sym_code_entry(tk_symcache_build_t *b, uint64_t start, tk_sym_kind_t kind,
     uint32_t keep, uint32_t depth, const tk_sym_frame_t *frames,
     uint32_t file, uint32_t line)
 {
-    tk_sym_code_t   *c;
-    tk_sym_place_t  *place;
+    tk_sym_code_t  *c;
 
     c = &b->code;
 
     if (c->pending) {
-        tk_sym_code_size(c, start);
+        c->p = tk_sym_put_size(c->p, start - c->start, c->line);
 
         if (c->n == TK_UNIT_ENTRIES
             || c->written + (uint64_t) (c->p - c->buf) - c->unit
@@ -222,39 +214,14 @@ tk_sym_code_entry(tk_symcache_build_t *b, uint64_t start, tk_sym_kind_t kind,
         tk_sym_code_calls(c, keep, depth, frames);
     }
 
-    if (c->place[c->at].file != file) {
-        c->p = tk_sym_code_place(c, c->p, file);
+    if (c->file[c->at] != file) {
+        c->p = tk_sym_put_place(c, c->p, file);
     }
 
-    place = &c->place[c->at];
-    c->line = line - place->line;
-    place->line = line;
+    c->line = line - c->last[c->at];
+    c->last[c->at] = line;
 
     return 0;
-}
-
-
-/* To the place of a file, or to a new one. */
-
-static inline uint8_t *
-tk_sym_code_place(tk_sym_code_t *c, uint8_t *p, uint32_t file)
-{
-    uint32_t  i;
-
-    for (i = 0; i < TK_UNIT_PLACES; i++) {
-        if (c->place[i].file == file) {
-            c->at = i;
-            *p++ = (uint8_t) (TK_OP_PLACE + i);
-            return p;
-        }
-    }
-
-    c->at = c->places++ % TK_UNIT_PLACES;
-    c->place[c->at].file = file;
-    c->place[c->at].line = 0;
-    *p++ = TK_OP_FILE;
-
-    return tk_sym_put(p, file);
 }
 
 
@@ -264,10 +231,9 @@ static void
 tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep, uint32_t depth,
     const tk_sym_frame_t *frames)
 {
-    uint8_t         *p;
-    uint32_t         n;
-    tk_sym_slot_t   *slot;
-    tk_sym_place_t  *place;
+    uint8_t        *p;
+    uint32_t        n;
+    tk_sym_slot_t  *slot;
 
     p = c->p;
     n = c->depth - keep;
@@ -295,21 +261,19 @@ tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep, uint32_t depth,
             continue;
         }
 
-        if (c->place[c->at].file != frames[keep].file) {
-            p = tk_sym_code_place(c, p, frames[keep].file);
+        if (c->file[c->at] != frames[keep].file) {
+            p = tk_sym_put_place(c, p, frames[keep].file);
         }
-
-        place = &c->place[c->at];
 
         *p++ = (uint8_t) (TK_OP_CALL3 + (frames[keep].origin >> 24 != 0));
         p = tk_sym_put_handle(p, frames[keep].origin);
-        p = tk_sym_put_signed(p, frames[keep].line - place->line);
+        p = tk_sym_put(p, tk_sym_zigzag(frames[keep].line - c->last[c->at]));
 
-        place->line = frames[keep].line;
+        c->last[c->at] = frames[keep].line;
 
         slot->origin = frames[keep].origin;
-        slot->file = place->file;
-        slot->line = place->line;
+        slot->file = frames[keep].file;
+        slot->line = frames[keep].line;
         slot->from = c->at;
         slot->place = c->at;
 
@@ -321,44 +285,16 @@ tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep, uint32_t depth,
 }
 
 
-/* the entry before goes up to next */
-
-static void
-tk_sym_code_size(tk_sym_code_t *c, uint64_t next)
-{
-    uint64_t  size;
-    uint32_t  line;
-
-    size = next - c->start - 1;
-    line = c->line - (uint32_t) TK_ENTRY_LINE_MIN;
-
-    if (size < TK_ENTRY_SIZES && line < TK_ENTRY_LINES) {
-        *c->p++ = (uint8_t) (TK_OP_ENTRY + size * TK_ENTRY_LINES + line);
-        return;
-    }
-
-    if (size < TK_LINE_SIZES) {
-        *c->p++ = (uint8_t) (TK_OP_LINE + size);
-
-    } else {
-        *c->p++ = TK_OP_LONG;
-        c->p = tk_sym_put(c->p, size < UINT32_MAX ? (uint32_t) size + 1
-                                                  : UINT32_MAX);
-    }
-
-    c->p = tk_sym_put_signed(c->p, c->line);
-}
-
-
 /* The last entry goes up to end. */
 
-int
+void
 tk_sym_code_close(tk_symcache_build_t *b, uint64_t end)
 {
-    tk_sym_code_size(&b->code, end);
-    *b->code.p++ = TK_OP_END;
+    tk_sym_code_t  *c;
 
-    return 0;
+    c = &b->code;
+    c->p = tk_sym_put_size(c->p, end - c->start, c->line);
+    *c->p++ = TK_OP_END;
 }
 
 

@@ -6,7 +6,7 @@
  */
 
 
-#include "tk_sym.h"
+#include "tk_sym_code.h"
 
 
 static int tk_sym_func_span(tk_symcache_build_t *b, uint32_t unit,
@@ -109,15 +109,16 @@ tk_sym_func_plain(tk_symcache_build_t *b)
     for (i = 0; i < f->nrows; i++) {
         row = &f->rows[i];
 
-        if (tk_sym_code_entry(b, row->addr, TK_SYM_SET, 0, 0, NULL,
-                              row->file, row->line)
+        if (tk_sym_code_line(b, row->addr, 0, NULL, row->file, row->line)
             != 0)
         {
             return -1;
         }
     }
 
-    return tk_sym_code_close(b, f->end);
+    tk_sym_code_close(b, f->end);
+
+    return 0;
 }
 
 
@@ -183,6 +184,28 @@ tk_sym_func_nested(tk_symcache_build_t *b)
             break;
         }
 
+        end = (uint64_t) row->addr + row->size;
+
+        if (next >= end && s->done == at && s->keep == s->depth && s->any
+            && s->depth == b->code.depth
+            && (s->depth == 0 || s->end[s->depth - 1] >= end))
+        {
+            /* nothing changes but the line */
+
+            if (tk_sym_code_line(b, at, s->depth, s->frame, row->file,
+                                 row->line)
+                != 0)
+            {
+                return -1;
+            }
+
+            s->inside |= (s->depth != 0);
+            s->left = 0;
+            s->done = end;
+            row++;
+            continue;
+        }
+
         if (tk_sym_sweep_to(b, s, at) != 0
             || tk_sym_sweep_entry(b, s, TK_SYM_SET, s->depth, row->file,
                                   row->line)
@@ -190,8 +213,6 @@ tk_sym_func_nested(tk_symcache_build_t *b)
         {
             return -1;
         }
-
-        end = (uint64_t) row->addr + row->size;
 
         if (s->depth && s->end[s->depth - 1] < end) {
             at = s->end[s->depth - 1];
@@ -221,7 +242,9 @@ tk_sym_func_nested(tk_symcache_build_t *b)
         return -1;
     }
 
-    return tk_sym_code_close(b, f->end);
+    tk_sym_code_close(b, f->end);
+
+    return 0;
 }
 
 

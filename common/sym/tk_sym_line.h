@@ -16,6 +16,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 
 #define TK_SYM_ONES   0x0101010101010101u
 #define TK_SYM_HIGHS  0x8080808080808080u
@@ -44,14 +48,20 @@ tk_sym_word(uint64_t v)
 }
 
 
+static inline uint64_t
+tk_sym_nibbles(uint64_t v)
+{
+    return (v & 0x0f * TK_SYM_ONES) + 9 * (v >> 6 & TK_SYM_ONES);
+}
+
+
 /* n digits, 1 .. 8, in the low bytes of v; whatever is no digit gives any
  * number */
 
 static inline uint32_t
 tk_sym_hex8(uint64_t v, unsigned n)
 {
-    v <<= 64 - 8 * n;
-    v = (v & 0x0f * TK_SYM_ONES) + 9 * (v >> 6 & TK_SYM_ONES);
+    v = tk_sym_nibbles(v << (64 - 8 * n));
     v = (v << 4 | v >> 8) & 0x00ff00ff00ff00ff;
     v = (v << 8 | v >> 16) & 0x0000ffff0000ffff;
 
@@ -109,17 +119,17 @@ tk_sym_is_dec8(uint64_t v, unsigned n)
 static inline const uint8_t *
 tk_sym_eol(const uint8_t *p, const uint8_t *last)
 {
-    uint64_t  v;
+#ifdef __SSE2__
 
-    while (last - p >= 8) {
-        v = tk_sym_load(p) ^ 0x0a * TK_SYM_ONES;
-        v = (v - TK_SYM_ONES) & ~v & TK_SYM_HIGHS;
+    uint32_t  mask;
 
-        if (v) {
-            return p + __builtin_ctzll(v) / 8;
+    for ( /* void */ ; last - p >= 16; p += 16) {
+        mask = (uint32_t) _mm_movemask_epi8(
+                   _mm_cmpeq_epi8(_mm_loadu_si128((const void *) p),
+                                  _mm_set1_epi8('\n')));
+        if (mask) {
+            return p + __builtin_ctz(mask);
         }
-
-        p += 8;
     }
 
     for ( /* void */ ; p < last; p++) {
@@ -129,6 +139,12 @@ tk_sym_eol(const uint8_t *p, const uint8_t *last)
     }
 
     return NULL;
+
+#else
+
+    return p < last ? memchr(p, '\n', (size_t) (last - p)) : NULL;
+
+#endif
 }
 
 

@@ -8,6 +8,10 @@
 
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "tk_json.h"
 #include "tk_sym.h"
 #include "tk_sym_line.h"
@@ -18,7 +22,9 @@
 #define TK_SYM_NAMES_MAX    ((size_t) 1 << 31)
 
 
-static int tk_sym_plain(const uint8_t *p, size_t len);
+static int tk_sym_name_escape(tk_symcache_build_t *b, tk_sym_name_t *name,
+    const uint8_t *p, size_t *len);
+static unsigned tk_sym_name_copy(uint8_t *dst, const uint8_t *p, size_t len);
 static void tk_sym_name_hash(tk_sym_name_t *name);
 static int tk_sym_names_grow(tk_symcache_build_t *b);
 static int tk_sym_name_add(tk_symcache_build_t *b, const tk_sym_name_t *name,
@@ -34,38 +40,103 @@ int
 tk_sym_name_begin(tk_symcache_build_t *b, tk_sym_name_t *name,
     const uint8_t *p, size_t len)
 {
-    int              plain;
-    size_t           size;
-    tk_sym_names_t  *n;
-
-    n = &b->names;
-
-    plain = tk_sym_plain(p, len);
-    size = plain ? len : tk_json_escape(NULL, p, len);
+    unsigned  special;
 
     name->text.n = 0;
 
-    if (tk_sym_vec_room(b, &name->text, size + TK_SYM_PAD, 1) != 0) {
+    if (tk_sym_vec_room(b, &name->text, len + 2 * TK_SYM_PAD, 1) != 0) {
         return -1;
     }
 
-    if (plain) {
-        memcpy(name->text.data, p, len);
+    special = tk_sym_name_copy(name->text.data, p, len);
 
-    } else {
-        (void) tk_json_escape(name->text.data, p, len);
+    if (special && tk_sym_name_escape(b, name, p, &len) != 0) {
+        return -1;
     }
 
-    memset((uint8_t *) name->text.data + size, 0, TK_SYM_PAD);
-    name->text.n = size;
+    name->text.n = len;
+    memset((uint8_t *) name->text.data + len, 0, TK_SYM_PAD);
 
     tk_sym_name_hash(name);
 
-    if (n->slots) {
-        __builtin_prefetch(&n->slots[name->hash & n->mask]);
+    if (b->names.slots) {
+        __builtin_prefetch(&b->names.slots[name->hash >> 1 & b->names.mask]);
     }
 
     return 0;
+}
+
+
+static int
+tk_sym_name_escape(tk_symcache_build_t *b, tk_sym_name_t *name,
+    const uint8_t *p, size_t *len)
+{
+    size_t  n;
+
+    n = *len;
+    *len = tk_json_escape(NULL, p, n);
+
+    if (tk_sym_vec_room(b, &name->text, *len + 2 * TK_SYM_PAD, 1) != 0) {
+        return -1;
+    }
+
+    (void) tk_json_escape(name->text.data, p, n);
+
+    return 0;
+}
+
+
+/* Copies up to 31 bytes more; is there anything that JSON needs escaped? */
+
+static unsigned
+tk_sym_name_copy(uint8_t *dst, const uint8_t *p, size_t len)
+{
+#ifdef __SSE2__
+
+    size_t    i;
+    __m128i   v, bad, tail;
+    uint32_t  mask;
+
+    bad = _mm_setzero_si128();
+    tail = bad;
+
+    for (i = 0; i < len; i += 16) {
+        bad = _mm_or_si128(bad, tail);
+
+        v = _mm_loadu_si128((const __m128i *) (const void *) (p + i));
+        _mm_storeu_si128((__m128i *) (void *) (dst + i), v);
+
+        /* as signed numbers, bytes above 0x7f are low ones */
+
+        tail = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+                            _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+        tail = _mm_or_si128(tail, _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+        tail = _mm_or_si128(tail, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    }
+
+    mask = (uint32_t) _mm_movemask_epi8(tail);
+
+    if (len % 16) {
+        mask &= (1u << len % 16) - 1;
+    }
+
+    return mask | (uint32_t) _mm_movemask_epi8(bad);
+
+#else
+
+    size_t    i;
+    unsigned  bad;
+
+    bad = 0;
+
+    for (i = 0; i < len; i++) {
+        bad |= p[i] < 0x20 || p[i] >= 0x7f || p[i] == '"' || p[i] == '\\';
+        dst[i] = p[i];
+    }
+
+    return bad;
+
+#endif
 }
 
 
@@ -84,7 +155,7 @@ tk_sym_name_end(tk_symcache_build_t *b, tk_sym_name_t *name, uint32_t *handle)
         return -1;
     }
 
-    for (i = name->hash & n->mask; /* void */ ; i = (i + 1) & n->mask) {
+    for (i = name->hash >> 1 & n->mask; /* void */ ; i = (i + 1) & n->mask) {
         slot = &n->slots[i];
 
         if (slot->hash == name->hash && slot->check == name->check) {
@@ -125,36 +196,6 @@ tk_sym_name(tk_symcache_build_t *b, const uint8_t *p, size_t len,
 }
 
 
-/* needs no escape in JSON */
-
-static int
-tk_sym_plain(const uint8_t *p, size_t len)
-{
-    uint64_t        v, bad;
-    const uint8_t  *last;
-
-    bad = 0;
-
-    for (last = p + len; last - p >= 8; p += 8) {
-        v = tk_sym_load(p);
-
-        /* a borrow comes from a byte that is bad itself */
-
-        bad |= v | (v + TK_SYM_ONES) | (v - 0x20 * TK_SYM_ONES)
-               | ((v ^ 0x22 * TK_SYM_ONES) - TK_SYM_ONES)
-               | ((v ^ 0x5c * TK_SYM_ONES) - TK_SYM_ONES);
-    }
-
-    for ( /* void */ ; p < last; p++) {
-        if (*p < 0x20 || *p >= 0x7f || *p == '"' || *p == '\\') {
-            return 0;
-        }
-    }
-
-    return (bad & TK_SYM_HIGHS) == 0;
-}
-
-
 /*
  * 96 bits of it: names with the same are the same.  A collision, by chance
  * one in 10^17 files, or made, which is possible, gives a function of that
@@ -164,10 +205,10 @@ tk_sym_plain(const uint8_t *p, size_t len)
 static void
 tk_sym_name_hash(tk_sym_name_t *name)
 {
-    size_t             len;
+    size_t             i;
     uint64_t           a, c;
     const uint8_t     *p;
-    unsigned __int128  m;
+    unsigned __int128  m, n;
 
     static const uint64_t  k[4] = {
         0x9e3779b97f4a7c15, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3,
@@ -175,31 +216,26 @@ tk_sym_name_hash(tk_sym_name_t *name)
     };
 
     p = name->text.data;
-    len = name->text.n;
+    a = name->text.n;
+    c = k[0];
 
-    a = len ^ k[0];
-    c = k[1];
+    /* there are zeros behind the name */
 
-    /* zeros behind the name */
+    for (i = 0; i < name->text.n; i += 32) {
+        m = (unsigned __int128) (tk_sym_load(p + i) ^ a ^ k[1])
+            * (tk_sym_load(p + i + 8) ^ k[2]);
+        n = (unsigned __int128) (tk_sym_load(p + i + 16) ^ c ^ k[3])
+            * (tk_sym_load(p + i + 24) ^ k[0]);
 
-    for ( /* void */ ; /* void */ ; p += 16, len -= 16) {
-        m = (unsigned __int128) (tk_sym_load(p) ^ a ^ k[2])
-            * (tk_sym_load(p + 8) ^ c ^ k[3]);
-        a = (a ^ (uint64_t) m) * k[1];
-        c = c + (uint64_t) (m >> 64);
-
-        if (len <= 16) {
-            break;
-        }
+        a = (uint64_t) m ^ (uint64_t) (n >> 64);
+        c = (uint64_t) n + (uint64_t) (m >> 64);
     }
 
-    m = (unsigned __int128) (a ^ k[0]) * (c ^ k[3]);
-    a ^= (uint64_t) m;
-    c += (uint64_t) (m >> 64);
     m = (unsigned __int128) (a ^ k[2]) * (c ^ k[1]);
+    n = (unsigned __int128) (a + k[3]) * ((uint64_t) m ^ k[0]);
 
-    name->hash = ((uint64_t) m ^ (uint64_t) (m >> 64) ^ c) | 1;
-    name->check = (uint32_t) (m >> 96) ^ (uint32_t) a;
+    name->hash = ((uint64_t) n ^ (uint64_t) (m >> 64) ^ c) | 1;
+    name->check = (uint32_t) (n >> 96) ^ (uint32_t) a;
 }
 
 
@@ -227,7 +263,7 @@ tk_sym_names_grow(tk_symcache_build_t *b)
 
     for (i = 0; i < old; i++) {
         if (n->slots[i].hash) {
-            k = n->slots[i].hash & (new - 1);
+            k = n->slots[i].hash >> 1 & (new - 1);
 
             while (slots[k].hash) {
                 k = (k + 1) & (new - 1);

@@ -147,6 +147,21 @@ tk_sym_pack_starts(const uint8_t *p, uint64_t *before)
 }
 
 
+/* up to 15 bytes more are written */
+
+static inline uint8_t *
+tk_sym_pack_copy(uint8_t *dst, const uint8_t *p, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i += 16) {
+        memcpy(dst + i, p + i, 16);
+    }
+
+    return dst + len;
+}
+
+
 uint8_t *
 tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
 {
@@ -211,8 +226,7 @@ tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
                 continue;
             }
 
-            memcpy(dst, p + done, pos - done);
-            dst += pos - done;
+            dst = tk_sym_pack_copy(dst, p + done, pos - done);
             done = pos + n;
             n -= TK_SYM_PACK_MIN;
 
@@ -228,9 +242,7 @@ tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
         }
     }
 
-    memcpy(dst, p + done, len - done);
-
-    return dst + len - done;
+    return tk_sym_pack_copy(dst, p + done, len - done);
 }
 
 

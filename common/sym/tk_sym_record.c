@@ -25,6 +25,7 @@
      && memcmp(p, s, sizeof(s) - 1) == 0)
 
 
+static int tk_sym_trim_utf8(const uint8_t **pp, const uint8_t **plast);
 static int tk_sym_module(tk_symcache_build_t *b, const uint8_t *p,
     const uint8_t *last);
 static int tk_sym_module_id(tk_symcache_build_t *b, const uint8_t *p,
@@ -203,62 +204,90 @@ tk_sym_is_space(uint32_t u)
 
 /* Cuts white space off both ends; -1 if the text is not UTF-8. */
 
-static int
+static inline int
 tk_sym_trim(const uint8_t **pp, const uint8_t **plast)
 {
-    uint64_t        any, v;
-    uint32_t        u;
-    const uint8_t  *p, *last, *end;
+    uint64_t        any;
+    const uint8_t  *p, *last;
 
     p = *pp;
     last = *plast;
+
+#ifdef __SSE2__
+
+    __m128i  v;
+
+    v = _mm_setzero_si128();
+
+    for ( /* void */ ; last - p >= 16; p += 16) {
+        v = _mm_or_si128(v, _mm_loadu_si128((const void *) p));
+    }
+
+    any = _mm_movemask_epi8(v) ? TK_SYM_HIGHS : 0;
+
+#else
 
     for (any = 0; last - p >= 8; p += 8) {
         any |= tk_sym_load(p);
     }
 
+#endif
+
     for ( /* void */ ; p < last; p++) {
-        any |= *p;
+        any |= (uint64_t) (*p & 0x80) << 56;
+    }
+
+    if (any & TK_SYM_HIGHS) {
+        return tk_sym_trim_utf8(pp, plast);
     }
 
     p = *pp;
 
-    if (any & TK_SYM_HIGHS) {
-
-        end = NULL;
-        v = 0;
-
-        while (p < last) {
-            u = tk_utf8_decode(&p, last);
-
-            if (u == 0xffffffff) {
-                return -1;
-            }
-
-            if (!tk_sym_is_space(u)) {
-                v = 1;
-                end = p;
-
-            } else if (!v) {
-                *pp = p;
-            }
-        }
-
-        *plast = end ? end : *pp;
-
-        return 0;
-    }
-
-    while (p < last && tk_sym_is_space(*p)) {
+    while (p < last && *p <= ' ' && tk_sym_is_space(*p)) {
         p++;
     }
 
-    while (p < last && tk_sym_is_space(last[-1])) {
+    while (p < last && last[-1] <= ' ' && tk_sym_is_space(last[-1])) {
         last--;
     }
 
     *pp = p;
     *plast = last;
+
+    return 0;
+}
+
+
+static int
+tk_sym_trim_utf8(const uint8_t **pp, const uint8_t **plast)
+{
+    unsigned        text;
+    uint32_t        u;
+    const uint8_t  *p, *last, *end;
+
+    p = *pp;
+    last = *plast;
+    end = p;
+    text = 0;
+
+    while (p < last) {
+        u = tk_utf8_decode(&p, last);
+
+        if (u == 0xffffffff) {
+            return -1;
+        }
+
+        if (!tk_sym_is_space(u)) {
+            text = 1;
+            end = p;
+
+        } else if (!text) {
+            *pp = p;
+            end = p;
+        }
+    }
+
+    *plast = end;
 
     return 0;
 }
@@ -854,6 +883,114 @@ tk_sym_inline(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     f->calls.n += (f->ranges.n != n);
 
     return 0;
+}
+
+
+/* a number of up to 8 digits and the separator behind it */
+
+#define tk_sym_number(p, v, is, of)                                           \
+    do {                                                                      \
+        uint64_t  word_ = tk_sym_load(p);                                     \
+        unsigned  n_ = tk_sym_word(word_);                                    \
+                                                                              \
+        if (n_ - 1 > 7 || !is(word_, n_)) {                                   \
+            return NULL;                                                      \
+        }                                                                     \
+                                                                              \
+        v = of(word_, n_);                                                    \
+        p += n_ + 1;                                                          \
+    } while (0)
+
+
+/*
+ * The same, if it is of the usual form, with single spaces, and ends before
+ * last.  Returns what is behind its newline; NULL: it is not, or an error.
+ */
+
+const uint8_t *
+tk_sym_inlined(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
+{
+    int              ends;
+    size_t           n, end;
+    uint32_t         depth, line, file, origin, addr, size;
+    tk_sym_func_t   *f;
+    tk_sym_call_t   *call;
+    tk_sym_range_t  *range;
+
+    f = &b->func;
+    p += sizeof("INLINE ") - 1;
+
+    tk_sym_number(p, depth, tk_sym_is_dec8, tk_sym_dec8);
+    ends = p[-1] ^ ' ';
+    tk_sym_number(p, line, tk_sym_is_dec8, tk_sym_dec8);
+    ends |= p[-1] ^ ' ';
+    tk_sym_number(p, file, tk_sym_is_dec8, tk_sym_dec8);
+    ends |= p[-1] ^ ' ';
+    tk_sym_number(p, origin, tk_sym_is_dec8, tk_sym_dec8);
+
+    if (ends || depth >= TK_SYM_DEPTH || f->calls.n >= TK_SYM_RANGES
+        || f->ranges.n >= TK_SYM_RANGES / 2)
+    {
+        return NULL;
+    }
+
+    n = f->ranges.n;
+    end = n;
+
+    do {
+        if (p >= last || p[-1] != ' ') {
+            return NULL;
+        }
+
+        tk_sym_number(p, addr, tk_sym_is_hex8, tk_sym_hex8);
+
+        if (p[-1] != ' ') {
+            return NULL;
+        }
+
+        tk_sym_number(p, size, tk_sym_is_hex8, tk_sym_hex8);
+
+        if (addr < f->addr || addr >= f->end || size == 0) {
+            continue;
+        }
+
+        if (f->ranges.size == end) {
+            f->ranges.n = end;
+
+            if (tk_sym_vec_room(b, &f->ranges, 1, sizeof(*range)) != 0) {
+                return NULL;
+            }
+
+            f->ranges.n = n;
+        }
+
+        range = tk_sym_at(tk_sym_range_t, &f->ranges, end);
+        range->addr = addr;
+        range->size = size;
+        range->call = (uint32_t) f->calls.n;
+        end++;
+
+    } while (p[-1] != '\n');
+
+    if ((b->nwaiting && tk_sym_origins(b) != 0)
+        || tk_sym_vec_room(b, &f->calls, 1, sizeof(*call)) != 0)
+    {
+        return NULL;
+    }
+
+    b->stat.inlines++;
+    b->line++;
+
+    call = tk_sym_at(tk_sym_call_t, &f->calls, f->calls.n);
+    call->origin = tk_sym_map_get(&b->origins, origin);
+    call->origin = call->origin ? call->origin - 1 : b->no_name;
+    call->file = tk_sym_map_get(&b->files, file);
+    call->line = line;
+    call->depth = depth;
+    f->calls.n += (end != n);
+    f->ranges.n = end;
+
+    return p;
 }
 
 

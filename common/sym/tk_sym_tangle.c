@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "tk_sym.h"
+#include "tk_sym_code.h"
 
 
 /*
@@ -625,7 +625,8 @@ tk_sym_tangle_code(tk_symcache_build_t *b, tk_sym_tangle_t *t, uint64_t *end)
 
         if (i == n && best->kind == TK_SYM_GAP) {
             *end = best->start;
-            return tk_sym_code_close(b, *end);
+            tk_sym_code_close(b, *end);
+            return 0;
         }
 
         if (tk_sym_tangle_entry(b, t, best) != 0) {
@@ -635,7 +636,9 @@ tk_sym_tangle_code(tk_symcache_build_t *b, tk_sym_tangle_t *t, uint64_t *end)
         *end = (uint64_t) best->start + 1;
     }
 
-    return tk_sym_code_close(b, (uint64_t) 1 << 32);
+    tk_sym_code_close(b, (uint64_t) 1 << 32);
+
+    return 0;
 }
 
 

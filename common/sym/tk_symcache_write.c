@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tk_sym.h"
+#include "tk_sym_code.h"
 #include "tk_sym_pack.h"
 #include "tk_symcache.h"
 
