@@ -26,6 +26,7 @@
 
 #include "tk_sym_hash.h"
 #include "tk_symcache_build.h"
+#include "tk_sym_pack.h"
 #include "tk_sym_unit.h"
 
 
@@ -58,6 +59,7 @@ typedef struct {
 /* an INLINE record */
 
 typedef struct {
+    uint64_t         number;            /* of the INLINE_ORIGIN */
     uint32_t         origin;            /* handle of a name */
     uint32_t         file;              /* of the call */
     uint32_t         line;
@@ -172,24 +174,26 @@ typedef struct {
 
 typedef struct {
     tk_sym_vec_t     text;              /* ready for JSON, zeros behind */
-    uint64_t         hash;              /* not 0 */
-    uint32_t         check;             /* more of it */
+    uint64_t         hash;
+    uint64_t         check;             /* more of it */
+    tk_sym_starts_t  starts;
 } tk_sym_name_t;
 
 
 typedef struct {
-    uint64_t         hash;              /* 0: free */
-    uint32_t         check;
+    uint64_t         check;
     uint32_t         handle;
-} tk_sym_name_slot_t;
+} tk_sym_known_t;
 
 
 typedef struct {
     tk_sym_vec_t          data;         /* the section, bytes */
-    struct tk_sym_pack_s  *pack;
-    tk_sym_name_slot_t   *slots;
-    uint32_t              n;
-    uint32_t              mask;
+    tk_sym_pack_t        *pack;
+    tk_sym_vec_t          known;        /* tk_sym_known_t */
+    uint64_t             *slots;        /* a part of the hash, and 1 + the
+                                         * number in known */
+    size_t                nslots;
+    unsigned              shift;        /* of a hash, to a slot */
     uint32_t              max;          /* bytes of the longest */
 } tk_sym_names_t;
 
@@ -209,6 +213,8 @@ typedef struct {
     uint32_t         rows_size;
 
     tk_sym_vec_t     calls;             /* tk_sym_call_t */
+    size_t           named;             /* calls whose origins are handles,
+                                         * no longer numbers */
     tk_sym_vec_t     ranges;            /* tk_sym_range_t */
 } tk_sym_func_t;
 
@@ -300,6 +306,7 @@ int tk_sym_bad(tk_symcache_build_t *b, const char *text);
 void *tk_sym_alloc(tk_symcache_build_t *b, void *old, size_t old_size,
     size_t size);
 void tk_sym_release(tk_symcache_build_t *b, void *p, size_t size);
+void *tk_sym_map(tk_symcache_build_t *b, size_t size);
 int tk_sym_vec_grow(tk_symcache_build_t *b, tk_sym_vec_t *v, size_t n,
     size_t item);
 
@@ -319,6 +326,7 @@ int tk_sym_read_end(tk_symcache_build_t *b);
 int tk_sym_record(tk_symcache_build_t *b, const uint8_t *p,
     const uint8_t *last);
 int tk_sym_origins(tk_symcache_build_t *b);
+int tk_sym_calls(tk_symcache_build_t *b);
 int tk_sym_overlong(tk_symcache_build_t *b, const uint8_t *p);
 
 int tk_sym_func_end(tk_symcache_build_t *b);

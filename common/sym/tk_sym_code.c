@@ -9,7 +9,7 @@
 #include "tk_sym_code.h"
 
 
-#define TK_SYM_BUFFER  (512 * 1024)
+#define TK_SYM_BUFFER  (128 * 1024)
 
 /* of one entry: a way out of and into all calls */
 

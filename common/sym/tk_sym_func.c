@@ -50,7 +50,7 @@ tk_sym_func_end(tk_symcache_build_t *b)
         return -1;
     }
 
-    if (f->ranges.n && tk_sym_nest(b) != 0) {
+    if (f->ranges.n && (tk_sym_calls(b) != 0 || tk_sym_nest(b) != 0)) {
         return -1;
     }
 

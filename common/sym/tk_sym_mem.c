@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tk_sym.h"
 
 
 #define TK_SYM_DIRECT  (1 << 20)    /* numbers that index a table */
+#define TK_SYM_LARGE   (2 * 1024 * 1024)
 
 
 static int tk_sym_map_direct(tk_symcache_build_t *b, tk_sym_map_t *m,
@@ -89,6 +91,45 @@ tk_sym_release(tk_symcache_build_t *b, void *p, size_t size)
 {
     b->memory -= p ? size : 0;
     free(p);
+}
+
+
+/* Zeros, for a table that is used here and there: in large pages where the
+ * system has them, or most accesses would wait for the address. */
+
+void *
+tk_sym_map(tk_symcache_build_t *b, size_t size)
+{
+    void  *p;
+
+    if (b->conf.max_memory && b->memory + size > b->conf.max_memory) {
+        (void) tk_sym_fail(b, TK_SYM_ELIMIT, "needs too much memory");
+        return NULL;
+    }
+
+    p = NULL;
+
+    if (posix_memalign(&p, size < TK_SYM_LARGE ? TK_SYM_PAD : TK_SYM_LARGE,
+                       size)
+        != 0)
+    {
+        (void) tk_sym_fail(b, TK_SYM_ENOMEM, "no memory");
+        return NULL;
+    }
+
+    if (size >= TK_SYM_LARGE) {
+        (void) madvise(p, size, MADV_HUGEPAGE);
+    }
+
+    memset(p, 0, size);
+
+    b->memory += size;
+
+    if (b->stat.memory < b->memory) {
+        b->stat.memory = b->memory;
+    }
+
+    return p;
 }
 
 

@@ -15,11 +15,12 @@
 #include "tk_json.h"
 #include "tk_sym.h"
 #include "tk_sym_line.h"
-#include "tk_sym_pack.h"
 
 
-#define TK_SYM_NAMES_FIRST  4096
-#define TK_SYM_NAMES_MAX    ((size_t) 1 << 31)
+#define TK_SYM_NAMES_BITS        28     /* of a slot: number */
+#define TK_SYM_NAMES_FIRST_BITS  12
+#define TK_SYM_NAMES_FIRST       ((size_t) 1 << TK_SYM_NAMES_FIRST_BITS)
+#define TK_SYM_NAMES_MAX         ((size_t) 1 << 31)     /* bytes */
 
 
 static int tk_sym_name_escape(tk_symcache_build_t *b, tk_sym_name_t *name,
@@ -59,8 +60,10 @@ tk_sym_name_begin(tk_symcache_build_t *b, tk_sym_name_t *name,
 
     tk_sym_name_hash(name);
 
-    if (b->names.slots) {
-        __builtin_prefetch(&b->names.slots[name->hash >> 1 & b->names.mask]);
+    tk_sym_pack_prepare(b->names.pack, &name->starts, name->text.data, len);
+
+    if (b->names.nslots) {
+        __builtin_prefetch(&b->names.slots[name->hash >> b->names.shift]);
     }
 
     return 0;
@@ -145,37 +148,45 @@ tk_sym_name_copy(uint8_t *dst, const uint8_t *p, size_t len)
 int
 tk_sym_name_end(tk_symcache_build_t *b, tk_sym_name_t *name, uint32_t *handle)
 {
-    uint64_t             i;
-    tk_sym_names_t      *n;
-    tk_sym_name_slot_t  *slot;
+    size_t           i, known;
+    uint64_t         slot;
+    tk_sym_known_t  *k;
+    tk_sym_names_t  *n;
 
     n = &b->names;
 
-    if (n->n >= n->mask / 4 * 3 && tk_sym_names_grow(b) != 0) {
+    if (n->known.n >= n->nslots / 4 * 3 && tk_sym_names_grow(b) != 0) {
         return -1;
     }
 
-    for (i = name->hash >> 1 & n->mask; /* void */ ; i = (i + 1) & n->mask) {
-        slot = &n->slots[i];
+    for (i = name->hash >> n->shift; n->slots[i];
+         i = (i + 1) & (n->nslots - 1))
+    {
+        slot = n->slots[i];
 
-        if (slot->hash == name->hash && slot->check == name->check) {
-            *handle = slot->handle;
-            return 0;
-        }
+        if ((slot ^ name->hash) >> TK_SYM_NAMES_BITS == 0) {
+            known = (slot & (((uint64_t) 1 << TK_SYM_NAMES_BITS) - 1)) - 1;
+            k = tk_sym_at(tk_sym_known_t, &n->known, known);
 
-        if (slot->hash == 0) {
-            break;
+            if (k->check == name->check) {
+                *handle = k->handle;
+                return 0;
+            }
         }
     }
 
-    if (tk_sym_name_add(b, name, handle) != 0) {
+    if (tk_sym_vec_room(b, &n->known, 1, sizeof(*k)) != 0
+        || tk_sym_name_add(b, name, handle) != 0)
+    {
         return -1;
     }
 
-    slot->hash = name->hash;
-    slot->check = name->check;
-    slot->handle = *handle;
-    n->n++;
+    k = tk_sym_at(tk_sym_known_t, &n->known, n->known.n++);
+    k->check = name->check;
+    k->handle = *handle;
+
+    n->slots[i] = (name->hash >> TK_SYM_NAMES_BITS << TK_SYM_NAMES_BITS)
+                  | n->known.n;
 
     if (n->max < name->text.n) {
         n->max = (uint32_t) name->text.n;
@@ -197,9 +208,9 @@ tk_sym_name(tk_symcache_build_t *b, const uint8_t *p, size_t len,
 
 
 /*
- * 96 bits of it: names with the same are the same.  A collision, by chance
- * one in 10^17 files, or made, which is possible, gives a function of that
- * file the name of another one.
+ * Two halves of it: names with the same 100 bits are the same.  Where that is
+ * wrong, which can be made but does not happen, a function has the name of
+ * another one of its file.
  */
 
 static void
@@ -234,38 +245,37 @@ tk_sym_name_hash(tk_sym_name_t *name)
     m = (unsigned __int128) (a ^ k[2]) * (c ^ k[1]);
     n = (unsigned __int128) (a + k[3]) * ((uint64_t) m ^ k[0]);
 
-    name->hash = ((uint64_t) n ^ (uint64_t) (m >> 64) ^ c) | 1;
-    name->check = (uint32_t) (n >> 96) ^ (uint32_t) a;
+    name->hash = (uint64_t) n ^ (uint64_t) (m >> 64) ^ c;
+    name->check = (uint64_t) (n >> 64) ^ a;
 }
 
 
 static int
 tk_sym_names_grow(tk_symcache_build_t *b)
 {
-    size_t               i, old, new, k;
-    tk_sym_names_t      *n;
-    tk_sym_name_slot_t  *slots;
+    size_t           i, k, new;
+    unsigned         shift;
+    uint64_t        *slots;
+    tk_sym_names_t  *n;
 
     n = &b->names;
-    old = n->mask ? (size_t) n->mask + 1 : 0;
-    new = old ? 4 * old : TK_SYM_NAMES_FIRST;
+    new = n->nslots ? 4 * n->nslots : TK_SYM_NAMES_FIRST;
+    shift = n->nslots ? n->shift - 2 : 64 - TK_SYM_NAMES_FIRST_BITS;
 
-    if (new >= (size_t) 1 << 31) {
+    if (new > (size_t) 1 << TK_SYM_NAMES_BITS) {
         return tk_sym_fail(b, TK_SYM_ELIMIT, "too many names");
     }
 
-    slots = tk_sym_alloc(b, NULL, 0, new * sizeof(*slots));
+    slots = tk_sym_map(b, new * sizeof(uint64_t));
     if (slots == NULL) {
         return -1;
     }
 
-    memset(slots, 0, new * sizeof(*slots));
+    for (i = 0; i < n->nslots; i++) {
+        if (n->slots[i]) {
+            k = n->slots[i] >> shift;
 
-    for (i = 0; i < old; i++) {
-        if (n->slots[i].hash) {
-            k = n->slots[i].hash >> 1 & (new - 1);
-
-            while (slots[k].hash) {
+            while (slots[k]) {
                 k = (k + 1) & (new - 1);
             }
 
@@ -273,10 +283,11 @@ tk_sym_names_grow(tk_symcache_build_t *b)
         }
     }
 
-    tk_sym_release(b, n->slots, old * sizeof(*slots));
+    tk_sym_release(b, n->slots, n->nslots * sizeof(uint64_t));
 
     n->slots = slots;
-    n->mask = (uint32_t) new - 1;
+    n->nslots = new;
+    n->shift = shift;
 
     return 0;
 }
@@ -309,7 +320,8 @@ tk_sym_name_add(tk_symcache_build_t *b, const tk_sym_name_t *name,
     }
 
     *dst++ = (uint8_t) n;
-    dst = tk_sym_pack(b->names.pack, dst, name->text.data, name->text.n);
+    dst = tk_sym_pack(b->names.pack, &name->starts, dst, name->text.data,
+                      name->text.n);
 
     v->n = (size_t) (dst - (uint8_t *) v->data);
 

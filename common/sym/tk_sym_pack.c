@@ -46,11 +46,13 @@ struct tk_sym_pack_s {
 };
 
 
-#define TK_SYM_PACK_TAG(hash)   ((uint32_t) ((hash) >> 19) & 0x1fff)
+/* of the 32 bits of a hash, the low ones are the tag */
+
+#define TK_SYM_PACK_TAG(hash)   ((hash) << 19)
 #define TK_SYM_PACK_PLACE       0x7ffff
 
 
-static size_t tk_sym_pack_learn(tk_sym_pack_t *k, uint64_t hash,
+static size_t tk_sym_pack_learn(tk_sym_pack_t *k, uint32_t hash,
     const uint8_t *p, size_t max, uint32_t recent, uint32_t *place);
 static void tk_sym_pack_word(tk_sym_pack_t *k, const uint8_t *p, size_t len);
 
@@ -78,11 +80,12 @@ tk_sym_pack_words(const tk_sym_pack_t *k, size_t *len)
 }
 
 
-static inline uint64_t
+static inline uint32_t
 tk_sym_pack_hash(const uint8_t *p)
 {
-    return ((tk_sym_load(p) * 0x9e3779b97f4a7c15)
-            ^ tk_sym_load(p + TK_SYM_PACK_MIN - 8)) * 0xd6e8feb86659fd93;
+    return (uint32_t) ((((tk_sym_load(p) * 0x9e3779b97f4a7c15)
+                         ^ tk_sym_load(p + TK_SYM_PACK_MIN - 8))
+                        * 0xd6e8feb86659fd93) >> 32);
 }
 
 
@@ -162,16 +165,55 @@ tk_sym_pack_copy(uint8_t *dst, const uint8_t *p, size_t len)
 }
 
 
-uint8_t *
-tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
+void
+tk_sym_pack_prepare(tk_sym_pack_t *k, tk_sym_starts_t *s, const uint8_t *p,
+    size_t len)
 {
-    size_t    base, pos, done, n, max;
-    uint32_t  entry, place, recent;
-    uint64_t  starts, before, hash;
+    size_t    base, pos;
+    uint32_t  n, hash;
+    uint64_t  starts, before;
+
+    n = 0;
+    before = 1;
+
+    for (base = 0; base + TK_SYM_PACK_MIN <= len; base += 64) {
+        starts = tk_sym_pack_starts(p + base, &before);
+
+        while (starts) {
+            pos = base + (size_t) __builtin_ctzll(starts);
+            starts &= starts - 1;
+
+            if (pos + TK_SYM_PACK_MIN > len || n == TK_SYM_PACK_STARTS) {
+                break;
+            }
+
+            hash = tk_sym_pack_hash(p + pos);
+            __builtin_prefetch(&k->hash[hash >> (32 - TK_SYM_PACK_HASH)]);
+
+            s->pos[n] = (uint32_t) pos;
+            s->hash[n] = hash;
+            n++;
+        }
+    }
+
+    s->n = n;
+}
+
+
+uint8_t *
+tk_sym_pack(tk_sym_pack_t *k, const tk_sym_starts_t *s, uint8_t *dst,
+    const uint8_t *p, size_t len)
+{
+    size_t    pos, done, n, max;
+    uint32_t  i, hash, entry, place, recent;
     unsigned  learn;
 
+    for (i = 0; i < s->n; i++) {
+        entry = k->hash[s->hash[i] >> (32 - TK_SYM_PACK_HASH)];
+        __builtin_prefetch(k->words + (entry & TK_SYM_PACK_PLACE));
+    }
+
     done = 0;
-    before = 1;
     recent = k->nrecent;
 
     learn = len <= TK_SYM_PACK_NAME
@@ -191,54 +233,45 @@ tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
         }
     }
 
-    for (base = 0; base + TK_SYM_PACK_MIN <= len; base += 64) {
-        starts = tk_sym_pack_starts(p + base, &before);
+    for (i = 0; i < s->n; i++) {
+        pos = s->pos[i];
 
-        while (starts) {
-            pos = base + (size_t) __builtin_ctzll(starts);
-            starts &= starts - 1;
+        if (pos < done) {
+            continue;
+        }
 
-            if (pos < done) {
-                continue;
-            }
+        hash = s->hash[i];
+        max = len - pos < TK_SYM_PACK_MAX ? len - pos : TK_SYM_PACK_MAX;
+        entry = k->hash[hash >> (32 - TK_SYM_PACK_HASH)];
+        place = entry & TK_SYM_PACK_PLACE;
+        n = 0;
 
-            if (pos + TK_SYM_PACK_MIN > len) {
-                break;
-            }
+        if ((entry ^ TK_SYM_PACK_TAG(hash)) <= TK_SYM_PACK_PLACE) {
+            n = k->nwords - place < max ? k->nwords - place : max;
+            n = tk_sym_pack_common(k->words + place, p + pos, n);
+        }
 
-            max = len - pos < TK_SYM_PACK_MAX ? len - pos : TK_SYM_PACK_MAX;
-            hash = tk_sym_pack_hash(p + pos);
-            entry = k->hash[hash >> (64 - TK_SYM_PACK_HASH)];
-            place = entry & TK_SYM_PACK_PLACE;
-            n = 0;
+        if (n < TK_SYM_PACK_MIN && learn) {
+            n = tk_sym_pack_learn(k, hash, p + pos, max,
+                                  recent + (uint32_t) pos, &place);
+        }
 
-            if (entry >> 19 == TK_SYM_PACK_TAG(hash)) {
-                n = k->nwords - place < max ? k->nwords - place : max;
-                n = tk_sym_pack_common(k->words + place, p + pos, n);
-            }
+        if (n < TK_SYM_PACK_MIN) {
+            continue;
+        }
 
-            if (n < TK_SYM_PACK_MIN && learn) {
-                n = tk_sym_pack_learn(k, hash, p + pos, max,
-                                      recent + (uint32_t) pos, &place);
-            }
+        dst = tk_sym_pack_copy(dst, p + done, pos - done);
+        done = pos + n;
+        n -= TK_SYM_PACK_MIN;
 
-            if (n < TK_SYM_PACK_MIN) {
-                continue;
-            }
+        *dst++ = (uint8_t) (0x80 | (n < TK_SYM_PACK_LONG
+                                    ? n : TK_SYM_PACK_LONG) << 3
+                            | place >> 16);
+        *dst++ = (uint8_t) (place >> 8);
+        *dst++ = (uint8_t) place;
 
-            dst = tk_sym_pack_copy(dst, p + done, pos - done);
-            done = pos + n;
-            n -= TK_SYM_PACK_MIN;
-
-            *dst++ = (uint8_t) (0x80 | (n < TK_SYM_PACK_LONG
-                                        ? n : TK_SYM_PACK_LONG) << 3
-                                | place >> 16);
-            *dst++ = (uint8_t) (place >> 8);
-            *dst++ = (uint8_t) place;
-
-            if (n >= TK_SYM_PACK_LONG) {
-                *dst++ = (uint8_t) (n - TK_SYM_PACK_LONG);
-            }
+        if (n >= TK_SYM_PACK_LONG) {
+            *dst++ = (uint8_t) (n - TK_SYM_PACK_LONG);
         }
     }
 
@@ -250,17 +283,17 @@ tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
  * Returns its length. */
 
 static size_t
-tk_sym_pack_learn(tk_sym_pack_t *k, uint64_t hash, const uint8_t *p,
+tk_sym_pack_learn(tk_sym_pack_t *k, uint32_t hash, const uint8_t *p,
     size_t max, uint32_t recent, uint32_t *place)
 {
     size_t     n;
     uint32_t  *seen, entry;
 
-    seen = &k->seen[hash >> (64 - TK_SYM_PACK_SEEN)];
+    seen = &k->seen[hash >> (32 - TK_SYM_PACK_SEEN)];
     entry = *seen;
-    *seen = recent | TK_SYM_PACK_TAG(hash) << 19;
+    *seen = recent | TK_SYM_PACK_TAG(hash);
 
-    if (entry >> 19 != TK_SYM_PACK_TAG(hash)
+    if ((entry ^ TK_SYM_PACK_TAG(hash)) > TK_SYM_PACK_PLACE
         || k->nwords + max > TK_SYM_PACK_WORDS)
     {
         return 0;
@@ -281,7 +314,8 @@ static void
 tk_sym_pack_word(tk_sym_pack_t *k, const uint8_t *p, size_t len)
 {
     size_t    base, pos;
-    uint64_t  starts, before, hash;
+    uint32_t  hash;
+    uint64_t  starts, before;
 
     memcpy(k->words + k->nwords, p, len);
     before = 1;
@@ -298,8 +332,8 @@ tk_sym_pack_word(tk_sym_pack_t *k, const uint8_t *p, size_t len)
             }
 
             hash = tk_sym_pack_hash(p + pos);
-            k->hash[hash >> (64 - TK_SYM_PACK_HASH)]
-                = (uint32_t) (k->nwords + pos) | TK_SYM_PACK_TAG(hash) << 19;
+            k->hash[hash >> (32 - TK_SYM_PACK_HASH)]
+                = (uint32_t) (k->nwords + pos) | TK_SYM_PACK_TAG(hash);
         }
     }
 

@@ -31,7 +31,17 @@
 #define TK_SYM_PACK_WORDS   (1 << 19)
 
 
+#define TK_SYM_PACK_STARTS  64          /* in a name; others do not count */
+
+
 typedef struct tk_sym_pack_s  tk_sym_pack_t;
+
+
+typedef struct {
+    uint32_t   n;
+    uint32_t   pos[TK_SYM_PACK_STARTS];
+    uint32_t   hash[TK_SYM_PACK_STARTS];
+} tk_sym_starts_t;
 
 
 /* NULL: no memory; freed by free(). */
@@ -39,11 +49,16 @@ tk_sym_pack_t *tk_sym_pack_create(void);
 size_t tk_sym_pack_memory(void);
 
 /*
- * Packs a name behind which 64 bytes are readable; dst has room for len + 64
- * bytes.  Returns the end.
+ * Where words start in a name, behind which 64 bytes are readable.  Between
+ * this and tk_sym_pack() there should be time for what is needed to come
+ * from memory.
  */
-uint8_t *tk_sym_pack(tk_sym_pack_t *pack, uint8_t *dst, const uint8_t *p,
-    size_t len);
+void tk_sym_pack_prepare(tk_sym_pack_t *pack, tk_sym_starts_t *starts,
+    const uint8_t *p, size_t len);
+
+/* Packs the name; dst has room for len + 64 bytes.  Returns the end. */
+uint8_t *tk_sym_pack(tk_sym_pack_t *pack, const tk_sym_starts_t *starts,
+    uint8_t *dst, const uint8_t *p, size_t len);
 
 /* The dictionary. */
 const uint8_t *tk_sym_pack_words(const tk_sym_pack_t *pack, size_t *len);

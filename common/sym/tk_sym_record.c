@@ -686,6 +686,7 @@ tk_sym_func(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     f->unsorted = 0;
     f->nrows = 0;
     f->calls.n = 0;
+    f->named = 0;
     f->ranges.n = 0;
     f->unnamed = (p == last);
 
@@ -772,7 +773,9 @@ tk_sym_origin(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 
     b->stat.origins++;
 
-    if (b->nwaiting == TK_SYM_WAITING && tk_sym_origins(b) != 0) {
+    if ((b->nwaiting == TK_SYM_WAITING && tk_sym_origins(b) != 0)
+        || (b->state == TK_SYM_BODY && tk_sym_calls(b) != 0))
+    {
         return -1;
     }
 
@@ -780,6 +783,31 @@ tk_sym_origin(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     origin->number = n;
 
     return tk_sym_name_begin(b, &origin->name, p, (size_t) (last - p));
+}
+
+
+/* Calls get the names that are there, before another INLINE_ORIGIN. */
+
+int
+tk_sym_calls(tk_symcache_build_t *b)
+{
+    uint32_t        handle;
+    tk_sym_func_t  *f;
+    tk_sym_call_t  *call;
+
+    f = &b->func;
+
+    if (b->nwaiting && tk_sym_origins(b) != 0) {
+        return -1;
+    }
+
+    while (f->named < f->calls.n) {
+        call = tk_sym_at(tk_sym_call_t, &f->calls, f->named++);
+        handle = tk_sym_map_get(&b->origins, call->number);
+        call->origin = handle ? handle - 1 : b->no_name;
+    }
+
+    return 0;
 }
 
 
@@ -823,9 +851,7 @@ tk_sym_inline(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     n = f->ranges.n;
     p += sizeof("INLINE ") - 1;
 
-    if ((b->nwaiting && tk_sym_origins(b) != 0)
-        || tk_sym_vec_room(b, &f->calls, 1, sizeof(*call)) != 0)
-    {
+    if (tk_sym_vec_room(b, &f->calls, 1, sizeof(*call)) != 0) {
         return -1;
     }
 
@@ -875,8 +901,7 @@ tk_sym_inline(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     b->stat.inlines++;
 
     call = tk_sym_at(tk_sym_call_t, &f->calls, f->calls.n);
-    call->origin = tk_sym_map_get(&b->origins, origin);
-    call->origin = call->origin ? call->origin - 1 : b->no_name;
+    call->number = origin;
     call->file = tk_sym_map_get(&b->files, file);
     call->line = (uint32_t) line;
     call->depth = (uint32_t) depth;
@@ -972,9 +997,7 @@ tk_sym_inlined(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 
     } while (p[-1] != '\n');
 
-    if ((b->nwaiting && tk_sym_origins(b) != 0)
-        || tk_sym_vec_room(b, &f->calls, 1, sizeof(*call)) != 0)
-    {
+    if (tk_sym_vec_room(b, &f->calls, 1, sizeof(*call)) != 0) {
         return NULL;
     }
 
@@ -982,8 +1005,12 @@ tk_sym_inlined(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     b->line++;
 
     call = tk_sym_at(tk_sym_call_t, &f->calls, f->calls.n);
-    call->origin = tk_sym_map_get(&b->origins, origin);
-    call->origin = call->origin ? call->origin - 1 : b->no_name;
+    call->number = origin;
+
+    if (origin < b->origins.ndirect) {
+        __builtin_prefetch(&b->origins.direct[origin]);
+    }
+
     call->file = tk_sym_map_get(&b->files, file);
     call->line = line;
     call->depth = depth;

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "tk_sym.h"
-#include "tk_sym_pack.h"
 
 
 static tk_sym_rc_t tk_symcache_build_end(tk_symcache_build_t *b);
@@ -95,7 +94,7 @@ tk_symcache_build_finish(tk_symcache_build_t *b, tk_symcache_stat_t *stat)
          ? tk_symcache_build_end(b) : TK_SYM_ERROR;
 
     b->finished = 1;
-    b->stat.names = b->names.n;
+    b->stat.names = b->names.known.n;
 
     if (stat) {
         *stat = b->stat;
@@ -175,6 +174,7 @@ tk_symcache_build_destroy(tk_symcache_build_t *b)
     free(b->paths.data);
     free(b->scratch.data);
     free(b->names.data.data);
+    free(b->names.known.data);
     free(b->names.slots);
     free(b->names.pack);
     free(b->name.text.data);

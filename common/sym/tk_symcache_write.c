@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "tk_sym_code.h"
-#include "tk_sym_pack.h"
 #include "tk_symcache.h"
 
 
