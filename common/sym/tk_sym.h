@@ -174,14 +174,15 @@ typedef struct {
 
 typedef struct {
     tk_sym_vec_t     text;              /* ready for JSON, zeros behind */
-    uint64_t         hash;
-    uint64_t         check;             /* more of it */
+    uint64_t         hash;              /* not 0 */
+    uint32_t         check;             /* more of it */
     tk_sym_starts_t  starts;
 } tk_sym_name_t;
 
 
 typedef struct {
-    uint64_t         check;
+    uint64_t         hash;              /* 0: free */
+    uint32_t         check;
     uint32_t         handle;
 } tk_sym_known_t;
 
@@ -189,11 +190,10 @@ typedef struct {
 typedef struct {
     tk_sym_vec_t          data;         /* the section, bytes */
     tk_sym_pack_t        *pack;
-    tk_sym_vec_t          known;        /* tk_sym_known_t */
-    uint64_t             *slots;        /* a part of the hash, and 1 + the
-                                         * number in known */
-    size_t                nslots;
-    unsigned              shift;        /* of a hash, to a slot */
+    tk_sym_known_t       *known;        /* by hash */
+    size_t                nknown;
+    size_t                size;
+    unsigned              shift;        /* from a hash to a place in known */
     uint32_t              max;          /* bytes of the longest */
 } tk_sym_names_t;
 

@@ -17,10 +17,8 @@
 #include "tk_sym_line.h"
 
 
-#define TK_SYM_NAMES_BITS        28     /* of a slot: number */
-#define TK_SYM_NAMES_FIRST_BITS  12
-#define TK_SYM_NAMES_FIRST       ((size_t) 1 << TK_SYM_NAMES_FIRST_BITS)
-#define TK_SYM_NAMES_MAX         ((size_t) 1 << 31)     /* bytes */
+#define TK_SYM_NAMES_FIRST  12                  /* bits */
+#define TK_SYM_NAMES_MAX    ((size_t) 1 << 31)  /* bytes */
 
 
 static int tk_sym_name_escape(tk_symcache_build_t *b, tk_sym_name_t *name,
@@ -62,8 +60,8 @@ tk_sym_name_begin(tk_symcache_build_t *b, tk_sym_name_t *name,
 
     tk_sym_pack_prepare(b->names.pack, &name->starts, name->text.data, len);
 
-    if (b->names.nslots) {
-        __builtin_prefetch(&b->names.slots[name->hash >> b->names.shift]);
+    if (b->names.size) {
+        __builtin_prefetch(&b->names.known[name->hash >> b->names.shift]);
     }
 
     return 0;
@@ -148,45 +146,38 @@ tk_sym_name_copy(uint8_t *dst, const uint8_t *p, size_t len)
 int
 tk_sym_name_end(tk_symcache_build_t *b, tk_sym_name_t *name, uint32_t *handle)
 {
-    size_t           i, known;
-    uint64_t         slot;
+    size_t           i;
     tk_sym_known_t  *k;
     tk_sym_names_t  *n;
 
     n = &b->names;
 
-    if (n->known.n >= n->nslots / 4 * 3 && tk_sym_names_grow(b) != 0) {
+    if (n->nknown >= n->size / 4 * 3 && tk_sym_names_grow(b) != 0) {
         return -1;
     }
 
-    for (i = name->hash >> n->shift; n->slots[i];
-         i = (i + 1) & (n->nslots - 1))
+    for (i = name->hash >> n->shift; /* void */ ; i = (i + 1) & (n->size - 1))
     {
-        slot = n->slots[i];
+        k = &n->known[i];
 
-        if ((slot ^ name->hash) >> TK_SYM_NAMES_BITS == 0) {
-            known = (slot & (((uint64_t) 1 << TK_SYM_NAMES_BITS) - 1)) - 1;
-            k = tk_sym_at(tk_sym_known_t, &n->known, known);
+        if (k->hash == name->hash && k->check == name->check) {
+            *handle = k->handle;
+            return 0;
+        }
 
-            if (k->check == name->check) {
-                *handle = k->handle;
-                return 0;
-            }
+        if (k->hash == 0) {
+            break;
         }
     }
 
-    if (tk_sym_vec_room(b, &n->known, 1, sizeof(*k)) != 0
-        || tk_sym_name_add(b, name, handle) != 0)
-    {
+    if (tk_sym_name_add(b, name, handle) != 0) {
         return -1;
     }
 
-    k = tk_sym_at(tk_sym_known_t, &n->known, n->known.n++);
+    k->hash = name->hash;
     k->check = name->check;
     k->handle = *handle;
-
-    n->slots[i] = (name->hash >> TK_SYM_NAMES_BITS << TK_SYM_NAMES_BITS)
-                  | n->known.n;
+    n->nknown++;
 
     if (n->max < name->text.n) {
         n->max = (uint32_t) name->text.n;
@@ -208,9 +199,9 @@ tk_sym_name(tk_symcache_build_t *b, const uint8_t *p, size_t len,
 
 
 /*
- * Two halves of it: names with the same 100 bits are the same.  Where that is
- * wrong, which can be made but does not happen, a function has the name of
- * another one of its file.
+ * 96 bits of it: names with the same hash are the same.  Where that is wrong,
+ * which can be made but does not happen, a function has the name of another
+ * one of its file.
  */
 
 static void
@@ -245,48 +236,48 @@ tk_sym_name_hash(tk_sym_name_t *name)
     m = (unsigned __int128) (a ^ k[2]) * (c ^ k[1]);
     n = (unsigned __int128) (a + k[3]) * ((uint64_t) m ^ k[0]);
 
-    name->hash = (uint64_t) n ^ (uint64_t) (m >> 64) ^ c;
-    name->check = (uint64_t) (n >> 64) ^ a;
+    name->hash = ((uint64_t) n ^ (uint64_t) (m >> 64) ^ c) | 1;
+    name->check = (uint32_t) (n >> 96) ^ (uint32_t) a;
 }
 
 
 static int
 tk_sym_names_grow(tk_symcache_build_t *b)
 {
-    size_t           i, k, new;
+    size_t           i, k, size;
     unsigned         shift;
-    uint64_t        *slots;
+    tk_sym_known_t  *known;
     tk_sym_names_t  *n;
 
     n = &b->names;
-    new = n->nslots ? 4 * n->nslots : TK_SYM_NAMES_FIRST;
-    shift = n->nslots ? n->shift - 2 : 64 - TK_SYM_NAMES_FIRST_BITS;
+    size = n->size ? 4 * n->size : (size_t) 1 << TK_SYM_NAMES_FIRST;
+    shift = n->size ? n->shift - 2 : 64 - TK_SYM_NAMES_FIRST;
 
-    if (new > (size_t) 1 << TK_SYM_NAMES_BITS) {
+    if (size > UINT32_MAX) {
         return tk_sym_fail(b, TK_SYM_ELIMIT, "too many names");
     }
 
-    slots = tk_sym_map(b, new * sizeof(uint64_t));
-    if (slots == NULL) {
+    known = tk_sym_map(b, size * sizeof(*known));
+    if (known == NULL) {
         return -1;
     }
 
-    for (i = 0; i < n->nslots; i++) {
-        if (n->slots[i]) {
-            k = n->slots[i] >> shift;
+    for (i = 0; i < n->size; i++) {
+        if (n->known[i].hash) {
+            k = n->known[i].hash >> shift;
 
-            while (slots[k]) {
-                k = (k + 1) & (new - 1);
+            while (known[k].hash) {
+                k = (k + 1) & (size - 1);
             }
 
-            slots[k] = n->slots[i];
+            known[k] = n->known[i];
         }
     }
 
-    tk_sym_release(b, n->slots, n->nslots * sizeof(uint64_t));
+    tk_sym_release(b, n->known, n->size * sizeof(*known));
 
-    n->slots = slots;
-    n->nslots = new;
+    n->known = known;
+    n->size = size;
     n->shift = shift;
 
     return 0;

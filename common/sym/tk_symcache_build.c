@@ -94,7 +94,7 @@ tk_symcache_build_finish(tk_symcache_build_t *b, tk_symcache_stat_t *stat)
          ? tk_symcache_build_end(b) : TK_SYM_ERROR;
 
     b->finished = 1;
-    b->stat.names = b->names.known.n;
+    b->stat.names = b->names.nknown;
 
     if (stat) {
         *stat = b->stat;
@@ -174,8 +174,7 @@ tk_symcache_build_destroy(tk_symcache_build_t *b)
     free(b->paths.data);
     free(b->scratch.data);
     free(b->names.data.data);
-    free(b->names.known.data);
-    free(b->names.slots);
+    free(b->names.known);
     free(b->names.pack);
     free(b->name.text.data);
     free(b->func.name.text.data);
