@@ -98,8 +98,8 @@ typedef struct {
     uint64_t         done;              /* what is before has its entry */
     uint32_t         depth;
     uint32_t         keep;              /* calls that the coder is in */
-    unsigned         any:1;             /* there were entries */
-    unsigned         inside:1;          /* also in the outermost call */
+    unsigned         inside:1;          /* there were entries in the outermost
+                                         * call */
     unsigned         left:1;            /* and that has just ended */
 
     uint64_t         end[TK_SYM_DEPTH];
@@ -176,7 +176,6 @@ typedef struct {
     tk_sym_vec_t     text;              /* ready for JSON, zeros behind */
     uint64_t         hash;              /* not 0 */
     uint32_t         check;             /* more of it */
-    tk_sym_starts_t  starts;
 } tk_sym_name_t;
 
 

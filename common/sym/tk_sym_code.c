@@ -18,8 +18,6 @@
 
 static int tk_sym_code_head(tk_symcache_build_t *b, uint32_t start);
 static void tk_sym_code_full(tk_sym_code_t *c);
-static void tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep,
-    uint32_t depth, const tk_sym_frame_t *frames);
 
 
 static inline uint8_t *
@@ -206,12 +204,8 @@ tk_sym_code_entry(tk_symcache_build_t *b, uint64_t start, tk_sym_kind_t kind,
         return 0;
     }
 
-    if (keep > c->depth) {
-        keep = c->depth;
-    }
-
     if (keep != c->depth || keep != depth) {
-        tk_sym_code_calls(c, keep, depth, frames);
+        c->p = tk_sym_code_calls(c, c->p, keep, depth, frames);
     }
 
     if (c->file[c->at] != file) {
@@ -227,15 +221,19 @@ tk_sym_code_entry(tk_symcache_build_t *b, uint64_t start, tk_sym_kind_t kind,
 
 /* out of calls down to keep, into calls up to depth */
 
-static void
-tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep, uint32_t depth,
+uint8_t *
+tk_sym_code_calls(tk_sym_code_t *c, uint8_t *p, uint32_t keep, uint32_t depth,
     const tk_sym_frame_t *frames)
 {
-    uint8_t        *p;
     uint32_t        n;
     tk_sym_slot_t  *slot;
 
-    p = c->p;
+    /* a new unit is in no call */
+
+    if (keep > c->depth) {
+        keep = c->depth;
+    }
+
     n = c->depth - keep;
 
     if (n) {
@@ -281,7 +279,8 @@ tk_sym_code_calls(tk_sym_code_t *c, uint32_t keep, uint32_t depth,
     }
 
     c->depth = depth;
-    c->p = p;
+
+    return p;
 }
 
 

@@ -29,6 +29,8 @@ int tk_sym_code_entry(tk_symcache_build_t *b, uint64_t start,
     const tk_sym_frame_t *frames, uint32_t file, uint32_t line);
 void tk_sym_code_close(tk_symcache_build_t *b, uint64_t end);
 int tk_sym_code_public(tk_symcache_build_t *b, uint32_t addr, uint32_t name);
+uint8_t *tk_sym_code_calls(tk_sym_code_t *c, uint8_t *p, uint32_t keep,
+    uint32_t depth, const tk_sym_frame_t *frames);
 int tk_sym_code_slack(tk_symcache_build_t *b);
 int tk_sym_code_flush(tk_symcache_build_t *b);
 
@@ -152,11 +154,12 @@ tk_sym_put_place(tk_sym_code_t *c, uint8_t *p, uint32_t file)
 }
 
 
-/* A line, in the same calls as the entry before. */
+/* A line, in calls of which the first keep are those of the entry before. */
 
 static inline int
-tk_sym_code_line(tk_symcache_build_t *b, uint64_t start, uint32_t depth,
-    const tk_sym_frame_t *frames, uint32_t file, uint32_t line)
+tk_sym_code_line(tk_symcache_build_t *b, uint64_t start, uint32_t keep,
+    uint32_t depth, const tk_sym_frame_t *frames, uint32_t file,
+    uint32_t line)
 {
     uint8_t        *p;
     uint32_t       *last;
@@ -165,11 +168,16 @@ tk_sym_code_line(tk_symcache_build_t *b, uint64_t start, uint32_t depth,
     c = &b->code;
 
     if (!c->pending || c->n == TK_UNIT_ENTRIES || c->p >= c->full) {
-        return tk_sym_code_entry(b, start, TK_SYM_SET, depth, depth, frames,
+        return tk_sym_code_entry(b, start, TK_SYM_SET, keep, depth, frames,
                                  file, line);
     }
 
     p = tk_sym_put_size(c->p, start - c->start, c->line);
+
+    if (keep != c->depth || keep != depth) {
+        p = tk_sym_code_calls(c, p, keep, depth, frames);
+    }
+
     c->p = tk_sym_put_place(c, p, file);
 
     last = &c->last[c->at];

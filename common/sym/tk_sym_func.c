@@ -13,10 +13,14 @@ static int tk_sym_func_span(tk_symcache_build_t *b, uint32_t unit,
     uint64_t end);
 static int tk_sym_func_plain(tk_symcache_build_t *b);
 static int tk_sym_func_nested(tk_symcache_build_t *b);
-static int tk_sym_sweep_to(tk_symcache_build_t *b, tk_sym_sweep_t *s,
+static inline void tk_sym_sweep_into(tk_symcache_build_t *b,
+    tk_sym_sweep_t *s, const tk_sym_nested_t *in);
+static inline int tk_sym_sweep_line(tk_symcache_build_t *b,
+    tk_sym_sweep_t *s, uint32_t depth, uint32_t file, uint32_t line);
+static inline int tk_sym_sweep_to(tk_symcache_build_t *b, tk_sym_sweep_t *s,
     uint64_t addr);
-static int tk_sym_sweep_entry(tk_symcache_build_t *b, tk_sym_sweep_t *s,
-    tk_sym_kind_t kind, uint32_t depth, uint32_t file, uint32_t line);
+static int tk_sym_sweep_gap(tk_symcache_build_t *b, tk_sym_sweep_t *s,
+    uint64_t addr);
 
 
 /* The FUNC has been read: to its entries. */
@@ -109,7 +113,8 @@ tk_sym_func_plain(tk_symcache_build_t *b)
     for (i = 0; i < f->nrows; i++) {
         row = &f->rows[i];
 
-        if (tk_sym_code_line(b, row->addr, 0, NULL, row->file, row->line)
+        if (tk_sym_code_line(b, row->addr, 0, 0, NULL, row->file,
+                             row->line)
             != 0)
         {
             return -1;
@@ -134,7 +139,6 @@ tk_sym_func_nested(tk_symcache_build_t *b)
     uint64_t          at, end, next;
     tk_sym_row_t     *row, *last_row;
     tk_sym_func_t    *f;
-    tk_sym_call_t    *call;
     tk_sym_sweep_t   *s;
     tk_sym_nested_t  *in, *last_in;
 
@@ -144,100 +148,63 @@ tk_sym_func_nested(tk_symcache_build_t *b)
     s->done = f->addr;
     s->depth = 0;
     s->keep = 0;
-    s->any = 0;
+    s->inside = 0;
     s->left = 0;
 
     row = f->rows;
     last_row = row + f->nrows;
     in = b->nested.data;
     last_in = in + b->nested.n;
+    next = in < last_in ? in->addr : UINT64_MAX;
     at = 0;
 
-    while (row < last_row || in < last_in) {
+    while (row < last_row) {
 
-        if (row < last_row && at < row->addr) {
+        if (at < row->addr) {
             at = row->addr;
-        }
-
-        next = in < last_in ? in->addr : UINT64_MAX;
-
-        if (row == last_row || next <= at) {
-
-            if (tk_sym_sweep_to(b, s, next) != 0) {
-                return -1;
-            }
-
-            call = tk_sym_at(tk_sym_call_t, &f->calls, in->call);
-
-            s->inside = (s->depth ? s->inside : 0);
-            s->end[s->depth] = in->end;
-            s->frame[s->depth].origin = call->origin;
-            s->frame[s->depth].file = call->file;
-            s->frame[s->depth].line = call->line;
-            s->depth++;
-            in++;
-
-            continue;
         }
 
         if (at >= f->end) {
             break;
         }
 
-        end = (uint64_t) row->addr + row->size;
+        while (next <= at) {
 
-        if (next >= end && s->done == at && s->keep == s->depth && s->any
-            && s->depth == b->code.depth
-            && (s->depth == 0 || s->end[s->depth - 1] >= end))
-        {
-            /* nothing changes but the line */
-
-            if (tk_sym_code_line(b, at, s->depth, s->frame, row->file,
-                                 row->line)
-                != 0)
-            {
+            if (tk_sym_sweep_to(b, s, next) != 0) {
                 return -1;
             }
 
-            s->inside |= (s->depth != 0);
-            s->left = 0;
-            s->done = end;
-            row++;
-            continue;
+            tk_sym_sweep_into(b, s, in++);
+            next = in < last_in ? in->addr : UINT64_MAX;
         }
 
         if (tk_sym_sweep_to(b, s, at) != 0
-            || tk_sym_sweep_entry(b, s, TK_SYM_SET, s->depth, row->file,
-                                  row->line)
-               != 0)
+            || tk_sym_sweep_line(b, s, s->depth, row->file, row->line) != 0)
         {
             return -1;
         }
 
-        if (s->depth && s->end[s->depth - 1] < end) {
-            at = s->end[s->depth - 1];
-
-        } else {
-            at = end;
-        }
-
-        if (next < at) {
-            at = next;
-        }
-
+        end = (uint64_t) row->addr + row->size;
+        at = s->depth && s->end[s->depth - 1] < end ? s->end[s->depth - 1]
+                                                    : end;
+        at = next < at ? next : at;
+        row += (at == end);
         s->done = at;
+    }
 
-        if (at == end) {
-            row++;
+    while (in < last_in) {
+
+        if (tk_sym_sweep_to(b, s, in->addr) != 0) {
+            return -1;
         }
+
+        tk_sym_sweep_into(b, s, in++);
     }
 
-    if (tk_sym_sweep_to(b, s, f->end) != 0) {
-        return -1;
-    }
-
-    if (!s->any
-        && tk_sym_code_entry(b, f->addr, TK_SYM_BARE, 0, 0, NULL, 0, 0) != 0)
+    if (tk_sym_sweep_to(b, s, f->end) != 0
+        || (!b->code.pending
+            && tk_sym_code_entry(b, f->addr, TK_SYM_BARE, 0, 0, NULL, 0, 0)
+               != 0))
     {
         return -1;
     }
@@ -248,45 +215,89 @@ tk_sym_func_nested(tk_symcache_build_t *b)
 }
 
 
+static inline void
+tk_sym_sweep_into(tk_symcache_build_t *b, tk_sym_sweep_t *s,
+    const tk_sym_nested_t *in)
+{
+    tk_sym_call_t   *call;
+    tk_sym_frame_t  *frame;
+
+    call = tk_sym_at(tk_sym_call_t, &b->func.calls, in->call);
+    frame = &s->frame[s->depth];
+
+    frame->origin = call->origin;
+    frame->file = call->file;
+    frame->line = call->line;
+
+    s->end[s->depth] = in->end;
+    s->inside &= (s->depth != 0);
+    s->depth++;
+}
+
+
+static inline int
+tk_sym_sweep_line(tk_symcache_build_t *b, tk_sym_sweep_t *s, uint32_t depth,
+    uint32_t file, uint32_t line)
+{
+    uint32_t  keep;
+
+    if (!b->code.pending && s->done != b->func.addr
+        && tk_sym_code_entry(b, b->func.addr, TK_SYM_BARE, 0, 0, NULL, 0, 0)
+           != 0)
+    {
+        return -1;
+    }
+
+    keep = s->keep < depth ? s->keep : depth;
+
+    s->left = 0;
+    s->inside |= (depth != 0);
+    s->keep = depth;
+
+    return tk_sym_code_line(b, s->done, keep, depth, s->frame, file, line);
+}
+
+
 /* Ends calls up to an address, with entries where there are no rows. */
 
-static int
+static inline int
 tk_sym_sweep_to(tk_symcache_build_t *b, tk_sym_sweep_t *s, uint64_t addr)
+{
+    while (s->depth && s->end[s->depth - 1] <= s->done) {
+        s->depth--;
+        s->left = (s->depth == 0 && s->inside);
+    }
+
+    s->keep = s->keep < s->depth ? s->keep : s->depth;
+
+    return s->done < addr ? tk_sym_sweep_gap(b, s, addr) : 0;
+}
+
+
+static int
+tk_sym_sweep_gap(tk_symcache_build_t *b, tk_sym_sweep_t *s, uint64_t addr)
 {
     uint64_t         end;
     tk_sym_frame_t  *call;
 
-    for ( ;; ) {
-
-        while (s->depth && s->end[s->depth - 1] <= s->done) {
-            s->depth--;
-            s->left = (s->depth == 0 && s->inside);
-        }
-
-        if (s->keep > s->depth) {
-            s->keep = s->depth;
-        }
-
-        if (s->done >= addr) {
-            return 0;
-        }
-
+    do {
         if (s->depth == 0) {
 
             if (s->left
-                && tk_sym_sweep_entry(b, s, TK_SYM_GAP, 0, 0, 0) != 0)
+                && tk_sym_code_entry(b, s->done, TK_SYM_GAP, 0, 0, NULL, 0, 0)
+                   != 0)
             {
                 return -1;
             }
 
+            s->left = 0;
             s->done = addr;
             return 0;
         }
 
         call = &s->frame[s->depth - 1];
 
-        if (tk_sym_sweep_entry(b, s, TK_SYM_SET, s->depth - 1, call->file,
-                               call->line)
+        if (tk_sym_sweep_line(b, s, s->depth - 1, call->file, call->line)
             != 0)
         {
             return -1;
@@ -294,46 +305,15 @@ tk_sym_sweep_to(tk_symcache_build_t *b, tk_sym_sweep_t *s, uint64_t addr)
 
         end = s->end[s->depth - 1];
         s->done = end < addr ? end : addr;
-    }
-}
 
-
-static int
-tk_sym_sweep_entry(tk_symcache_build_t *b, tk_sym_sweep_t *s,
-    tk_sym_kind_t kind, uint32_t depth, uint32_t file, uint32_t line)
-{
-    if (!s->any) {
-        s->any = 1;
-
-        if (s->done != b->func.addr
-            && tk_sym_code_entry(b, b->func.addr, TK_SYM_BARE, 0, 0, NULL, 0,
-                                 0)
-               != 0)
-        {
-            return -1;
+        while (s->depth && s->end[s->depth - 1] <= s->done) {
+            s->depth--;
+            s->left = (s->depth == 0 && s->inside);
         }
-    }
 
-    s->left = 0;
+        s->keep = s->keep < s->depth ? s->keep : s->depth;
 
-    if (kind == TK_SYM_SET) {
-        s->inside |= (depth != 0);
-
-        if (s->keep > depth) {
-            s->keep = depth;
-        }
-    }
-
-    if (tk_sym_code_entry(b, s->done, kind, s->keep, depth, s->frame, file,
-                          line)
-        != 0)
-    {
-        return -1;
-    }
-
-    if (kind == TK_SYM_SET) {
-        s->keep = depth;
-    }
+    } while (s->done < addr);
 
     return 0;
 }

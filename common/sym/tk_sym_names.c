@@ -58,8 +58,6 @@ tk_sym_name_begin(tk_symcache_build_t *b, tk_sym_name_t *name,
 
     tk_sym_name_hash(name);
 
-    tk_sym_pack_prepare(b->names.pack, &name->starts, name->text.data, len);
-
     if (b->names.size) {
         __builtin_prefetch(&b->names.known[name->hash >> b->names.shift]);
     }
@@ -311,8 +309,7 @@ tk_sym_name_add(tk_symcache_build_t *b, const tk_sym_name_t *name,
     }
 
     *dst++ = (uint8_t) n;
-    dst = tk_sym_pack(b->names.pack, &name->starts, dst, name->text.data,
-                      name->text.n);
+    dst = tk_sym_pack(b->names.pack, dst, name->text.data, name->text.n);
 
     v->n = (size_t) (dst - (uint8_t *) v->data);
 

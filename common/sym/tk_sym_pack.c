@@ -22,15 +22,15 @@
  * seen for the second time goes to the dictionary.
  */
 
-#define TK_SYM_PACK_HASH    15          /* bits */
+#define TK_SYM_PACK_HASH    14          /* bits */
 #define TK_SYM_PACK_SEEN    14
 #define TK_SYM_PACK_RECENT  (1 << 18)
-#define TK_SYM_PACK_FIRST   65536
+#define TK_SYM_PACK_FIRST   32768
 
 /* beyond the first, a byte for so many of names: the dictionary is to be of
  * all parts of a file */
 
-#define TK_SYM_PACK_RATE    16
+#define TK_SYM_PACK_RATE    64
 
 #define TK_SYM_PACK_NAME    4096        /* longer ones teach nothing */
 
@@ -150,6 +150,19 @@ tk_sym_pack_starts(const uint8_t *p, uint64_t *before)
 }
 
 
+/* of the starts behind base, those that are not before pos */
+
+static inline uint64_t
+tk_sym_pack_behind(uint64_t starts, size_t base, size_t pos)
+{
+    if (pos <= base) {
+        return starts;
+    }
+
+    return pos - base < 64 ? starts >> (pos - base) << (pos - base) : 0;
+}
+
+
 /* up to 15 bytes more are written */
 
 static inline uint8_t *
@@ -165,55 +178,16 @@ tk_sym_pack_copy(uint8_t *dst, const uint8_t *p, size_t len)
 }
 
 
-void
-tk_sym_pack_prepare(tk_sym_pack_t *k, tk_sym_starts_t *s, const uint8_t *p,
-    size_t len)
-{
-    size_t    base, pos;
-    uint32_t  n, hash;
-    uint64_t  starts, before;
-
-    n = 0;
-    before = 1;
-
-    for (base = 0; base + TK_SYM_PACK_MIN <= len; base += 64) {
-        starts = tk_sym_pack_starts(p + base, &before);
-
-        while (starts) {
-            pos = base + (size_t) __builtin_ctzll(starts);
-            starts &= starts - 1;
-
-            if (pos + TK_SYM_PACK_MIN > len || n == TK_SYM_PACK_STARTS) {
-                break;
-            }
-
-            hash = tk_sym_pack_hash(p + pos);
-            __builtin_prefetch(&k->hash[hash >> (32 - TK_SYM_PACK_HASH)]);
-
-            s->pos[n] = (uint32_t) pos;
-            s->hash[n] = hash;
-            n++;
-        }
-    }
-
-    s->n = n;
-}
-
-
 uint8_t *
-tk_sym_pack(tk_sym_pack_t *k, const tk_sym_starts_t *s, uint8_t *dst,
-    const uint8_t *p, size_t len)
+tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
 {
-    size_t    pos, done, n, max;
-    uint32_t  i, hash, entry, place, recent;
+    size_t    base, pos, done, n, max;
+    uint32_t  hash, entry, place, recent;
+    uint64_t  starts, before;
     unsigned  learn;
 
-    for (i = 0; i < s->n; i++) {
-        entry = k->hash[s->hash[i] >> (32 - TK_SYM_PACK_HASH)];
-        __builtin_prefetch(k->words + (entry & TK_SYM_PACK_PLACE));
-    }
-
     done = 0;
+    before = 1;
     recent = k->nrecent;
 
     learn = len <= TK_SYM_PACK_NAME
@@ -233,45 +207,47 @@ tk_sym_pack(tk_sym_pack_t *k, const tk_sym_starts_t *s, uint8_t *dst,
         }
     }
 
-    for (i = 0; i < s->n; i++) {
-        pos = s->pos[i];
+    for (base = 0; base + TK_SYM_PACK_MIN <= len; base += 64) {
+        starts = tk_sym_pack_starts(p + base, &before);
+        starts = tk_sym_pack_behind(starts, base, done);
 
-        if (pos < done) {
-            continue;
-        }
+        while (starts) {
+            pos = base + (size_t) __builtin_ctzll(starts);
+            starts &= starts - 1;
 
-        hash = s->hash[i];
-        max = len - pos < TK_SYM_PACK_MAX ? len - pos : TK_SYM_PACK_MAX;
-        entry = k->hash[hash >> (32 - TK_SYM_PACK_HASH)];
-        place = entry & TK_SYM_PACK_PLACE;
-        n = 0;
+            if (pos + TK_SYM_PACK_MIN > len) {
+                break;
+            }
 
-        if ((entry ^ TK_SYM_PACK_TAG(hash)) <= TK_SYM_PACK_PLACE) {
-            n = k->nwords - place < max ? k->nwords - place : max;
-            n = tk_sym_pack_common(k->words + place, p + pos, n);
-        }
+            hash = tk_sym_pack_hash(p + pos);
+            max = len - pos < TK_SYM_PACK_MAX ? len - pos : TK_SYM_PACK_MAX;
+            entry = k->hash[hash >> (32 - TK_SYM_PACK_HASH)];
+            place = entry & TK_SYM_PACK_PLACE;
+            n = 0;
 
-        if (n < TK_SYM_PACK_MIN && learn) {
-            n = tk_sym_pack_learn(k, hash, p + pos, max,
-                                  recent + (uint32_t) pos, &place);
-        }
+            if ((entry ^ TK_SYM_PACK_TAG(hash)) <= TK_SYM_PACK_PLACE) {
+                n = k->nwords - place < max ? k->nwords - place : max;
+                n = tk_sym_pack_common(k->words + place, p + pos, n);
+            }
 
-        if (n < TK_SYM_PACK_MIN) {
-            continue;
-        }
+            if (n < TK_SYM_PACK_MIN && learn) {
+                n = tk_sym_pack_learn(k, hash, p + pos, max,
+                                      recent + (uint32_t) pos, &place);
+            }
 
-        dst = tk_sym_pack_copy(dst, p + done, pos - done);
-        done = pos + n;
-        n -= TK_SYM_PACK_MIN;
+            if (n < TK_SYM_PACK_MIN) {
+                continue;
+            }
 
-        *dst++ = (uint8_t) (0x80 | (n < TK_SYM_PACK_LONG
-                                    ? n : TK_SYM_PACK_LONG) << 3
-                            | place >> 16);
-        *dst++ = (uint8_t) (place >> 8);
-        *dst++ = (uint8_t) place;
+            dst = tk_sym_pack_copy(dst, p + done, pos - done);
+            done = pos + n;
+            n -= TK_SYM_PACK_MIN;
 
-        if (n >= TK_SYM_PACK_LONG) {
-            *dst++ = (uint8_t) (n - TK_SYM_PACK_LONG);
+            *dst++ = (uint8_t) (0x80 | n << 1 | place >> 16);
+            *dst++ = (uint8_t) (place >> 8);
+            *dst++ = (uint8_t) place;
+
+            starts = tk_sym_pack_behind(starts, base, done);
         }
     }
 

@@ -15,8 +15,7 @@
  * dictionary that grows while names are packed:
  *
  *     0x20 .. 0x7e              itself
- *     1LLLLOOO OOOOOOOO OOOOOOOO  14 + L bytes at O; L 15: one more byte N,
- *                               29 + N bytes
+ *     1LLLLLLO OOOOOOOO OOOOOOOO  14 + L bytes at O
  */
 
 
@@ -26,22 +25,12 @@
 
 
 #define TK_SYM_PACK_MIN     14
-#define TK_SYM_PACK_LONG    15
-#define TK_SYM_PACK_MAX     (TK_SYM_PACK_MIN + TK_SYM_PACK_LONG + 255)
-#define TK_SYM_PACK_WORDS   (1 << 19)
+#define TK_SYM_PACK_MAX     (TK_SYM_PACK_MIN + 63)
+#define TK_SYM_PACK_WORDS   (1 << 17)
 
-
-#define TK_SYM_PACK_STARTS  64          /* in a name; others do not count */
 
 
 typedef struct tk_sym_pack_s  tk_sym_pack_t;
-
-
-typedef struct {
-    uint32_t   n;
-    uint32_t   pos[TK_SYM_PACK_STARTS];
-    uint32_t   hash[TK_SYM_PACK_STARTS];
-} tk_sym_starts_t;
 
 
 /* NULL: no memory; freed by free(). */
@@ -49,16 +38,11 @@ tk_sym_pack_t *tk_sym_pack_create(void);
 size_t tk_sym_pack_memory(void);
 
 /*
- * Where words start in a name, behind which 64 bytes are readable.  Between
- * this and tk_sym_pack() there should be time for what is needed to come
- * from memory.
+ * Packs a name behind which 64 bytes are readable; dst has room for len + 64
+ * bytes.  Returns the end.
  */
-void tk_sym_pack_prepare(tk_sym_pack_t *pack, tk_sym_starts_t *starts,
-    const uint8_t *p, size_t len);
-
-/* Packs the name; dst has room for len + 64 bytes.  Returns the end. */
-uint8_t *tk_sym_pack(tk_sym_pack_t *pack, const tk_sym_starts_t *starts,
-    uint8_t *dst, const uint8_t *p, size_t len);
+uint8_t *tk_sym_pack(tk_sym_pack_t *pack, uint8_t *dst, const uint8_t *p,
+    size_t len);
 
 /* The dictionary. */
 const uint8_t *tk_sym_pack_words(const tk_sym_pack_t *pack, size_t *len);
@@ -95,17 +79,13 @@ tk_sym_unpack(uint8_t *dst, size_t len, const uint8_t *p, const uint8_t *last,
             continue;
         }
 
-        if (last - p < 4) {
+        if (last - p < 3) {
             return -1;
         }
 
-        n = TK_SYM_PACK_MIN + (*p >> 3 & 0xf);
-        offset = (size_t) (*p & 7) << 16 | (size_t) p[1] << 8 | p[2];
+        n = TK_SYM_PACK_MIN + (*p >> 1 & 0x3f);
+        offset = (size_t) (*p & 1) << 16 | (size_t) p[1] << 8 | p[2];
         p += 3;
-
-        if (n == TK_SYM_PACK_MIN + TK_SYM_PACK_LONG) {
-            n += *p++;
-        }
 
         if (n > (size_t) (end - dst) || offset > nwords
             || n > nwords - offset)
