@@ -156,8 +156,9 @@ typedef ngx_int_t (*ngx_tecken_symbolicate_step_pt)(
 
 /*
  * A request goes through steps: read() and parse, gather(), warm(), answer().
- * Each returns what the next one does; or NGX_AGAIN: it waits, and resume()
- * goes on with the next one; or what the request is finalized with.
+ * Each returns what the next one does; or NGX_DONE: it waits, and resume()
+ * goes on with the next one; or what the request is finalized with, which may
+ * be NGX_AGAIN: nginx is to send what the client has not taken yet.
  */
 
 

@@ -133,7 +133,7 @@ ngx_tecken_symbolicate_write_handler(ngx_http_request_t *r)
 
     rc = ngx_tecken_symbolicate_next(ctx);
 
-    if (rc != NGX_AGAIN) {
+    if (rc != NGX_DONE) {
         ngx_http_finalize_request(r, rc);
     }
 }
@@ -173,7 +173,7 @@ ngx_tecken_symbolicate_next(ngx_tecken_symbolicate_ctx_t *ctx)
 }
 
 
-/* NGX_AGAIN: the write handler goes on */
+/* NGX_DONE: the write handler goes on */
 
 static ngx_int_t
 ngx_tecken_symbolicate_output(ngx_tecken_symbolicate_ctx_t *ctx)
@@ -199,7 +199,7 @@ ngx_tecken_symbolicate_output(ngx_tecken_symbolicate_ctx_t *ctx)
         if (w->done) {
             ngx_tecken_symbolicate_release(ctx);
 
-            /* nginx sends the rest by itself */
+            /* finalization sends what is left of it */
             return rc;
         }
 
@@ -219,7 +219,7 @@ ngx_tecken_symbolicate_output(ngx_tecken_symbolicate_ctx_t *ctx)
 
         ngx_post_event(wev, &ngx_posted_next_events);
 
-        return NGX_AGAIN;
+        return NGX_DONE;
     }
 
     if (!wev->delayed) {
@@ -230,7 +230,7 @@ ngx_tecken_symbolicate_output(ngx_tecken_symbolicate_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    return NGX_AGAIN;
+    return NGX_DONE;
 }
 
 

@@ -270,7 +270,7 @@ ngx_tecken_symbolicate_body_handler(ngx_http_request_t *r)
 
     rc = ngx_tecken_symbolicate_read(ctx);
 
-    if (rc != NGX_AGAIN) {
+    if (rc != NGX_DONE) {
         ngx_http_finalize_request(r, rc);
     }
 }
@@ -295,7 +295,7 @@ ngx_tecken_symbolicate_wait(ngx_tecken_symbolicate_ctx_t *ctx)
         ngx_post_event(r->connection->read, &ngx_posted_events);
     }
 
-    return NGX_AGAIN;
+    return NGX_DONE;
 }
 
 
@@ -317,7 +317,7 @@ ngx_tecken_symbolicate_resume(ngx_tecken_symbolicate_ctx_t *ctx,
 
     rc = step(ctx);
 
-    if (rc != NGX_AGAIN) {
+    if (rc != NGX_DONE) {
         ngx_http_finalize_request(r, rc);
     }
 
