@@ -52,6 +52,7 @@ typedef struct {
     ngx_tecken_metric_t              missing;
     ngx_tecken_metric_t              failed;
     ngx_tecken_metric_t              waits;
+    ngx_tecken_metric_t              waiting;
 } ngx_tecken_symbolicate_main_conf_t;
 
 
@@ -144,6 +145,7 @@ struct ngx_tecken_symbolicate_ctx_s {
     unsigned                         debug:1;
     unsigned                         waiting:1;
     unsigned                         cold:1;           /* maps just opened */
+    unsigned                         queued:1;         /* for modules */
     unsigned                         answered:1;       /* in our own words */
     unsigned                         finished:1;       /* usec is set */
     unsigned                         counted:1;        /* njobs and so on */

@@ -111,7 +111,11 @@ ngx_tecken_symbolicate_add_metrics(ngx_conf_t *cf,
 
         { &smcf->waits, NGX_TECKEN_METRIC_COUNTER, 0,
           "tecken_symbolicate_waits_total",
-          "Requests that had to wait for a module", "", "", "" }
+          "Requests that had to wait for a module", "", "", "" },
+
+        { &smcf->waiting, NGX_TECKEN_METRIC_GAUGE, 0,
+          "tecken_symbolicate_waiting",
+          "Requests that wait for a module", "", "", "" }
     };
 
     for (i = 0; i < 2; i++) {

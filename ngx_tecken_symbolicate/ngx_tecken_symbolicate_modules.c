@@ -41,6 +41,7 @@ static void ngx_tecken_symbolicate_module_handler(ngx_tecken_module_t *m);
 static void ngx_tecken_symbolicate_timeout(ngx_event_t *ev);
 static ngx_int_t ngx_tecken_symbolicate_timed_out(
     ngx_tecken_symbolicate_ctx_t *ctx);
+static void ngx_tecken_symbolicate_waited(ngx_tecken_symbolicate_ctx_t *ctx);
 static ngx_int_t ngx_tecken_symbolicate_gathered(
     ngx_tecken_symbolicate_ctx_t *ctx);
 static ngx_int_t ngx_tecken_symbolicate_failed(
@@ -97,6 +98,8 @@ ngx_tecken_symbolicate_gather(ngx_tecken_symbolicate_ctx_t *ctx)
     ngx_add_timer(&ctx->timer, slcf->timeout);
 
     ngx_tecken_metrics_count(&smcf->waits, 1);
+    ngx_tecken_metrics_level(&smcf->waiting, 1);
+    ctx->queued = 1;
 
     return ngx_tecken_symbolicate_wait(ctx);
 }
@@ -200,13 +203,31 @@ ngx_tecken_symbolicate_release(ngx_tecken_symbolicate_ctx_t *ctx)
 {
     ngx_uint_t  i;
 
-    if (ctx->timer.timer_set) {
-        ngx_del_timer(&ctx->timer);
-    }
+    ngx_tecken_symbolicate_waited(ctx);
 
     for (i = 0; i < ctx->nmodules; i++) {
         ngx_tecken_module_release(&ctx->modules[i]);
         ctx->modules[i].ref = NULL;
+    }
+}
+
+
+static void
+ngx_tecken_symbolicate_waited(ngx_tecken_symbolicate_ctx_t *ctx)
+{
+    ngx_tecken_symbolicate_main_conf_t  *smcf;
+
+    if (ctx->timer.timer_set) {
+        ngx_del_timer(&ctx->timer);
+    }
+
+    if (ctx->queued) {
+        ctx->queued = 0;
+
+        smcf = ngx_http_get_module_main_conf(ctx->request,
+                                             ngx_tecken_symbolicate_module);
+
+        ngx_tecken_metrics_level(&smcf->waiting, -1);
     }
 }
 
@@ -219,9 +240,7 @@ ngx_tecken_symbolicate_gathered(ngx_tecken_symbolicate_ctx_t *ctx)
     ngx_tecken_symbolicate_loc_conf_t   *slcf;
     ngx_tecken_symbolicate_main_conf_t  *smcf;
 
-    if (ctx->timer.timer_set) {
-        ngx_del_timer(&ctx->timer);
-    }
+    ngx_tecken_symbolicate_waited(ctx);
 
     slcf = ngx_http_get_module_loc_conf(ctx->request,
                                         ngx_tecken_symbolicate_module);

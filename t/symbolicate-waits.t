@@ -93,6 +93,8 @@ subtest 'a silent source' => sub {
         $nginx->get('/metrics')->{body}
             =~ /^tecken_symbolicate_waits_total 2$/m;
     });
+    like $nginx->get('/metrics')->{body}, qr/^tecken_symbolicate_waiting 1$/m,
+       'counted while it does';
     close $client;
 
     wait_until('it is seen to leave', 10, sub {
@@ -100,6 +102,8 @@ subtest 'a silent source' => sub {
     });
 
     is post($nginx, 'v5', job('[[]]'))->{status}, 200, 'and is forgotten';
+    like $nginx->get('/metrics')->{body}, qr/^tecken_symbolicate_waiting 0$/m,
+       'nobody waits';
 };
 
 

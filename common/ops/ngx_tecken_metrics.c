@@ -20,7 +20,9 @@ static ngx_tecken_family_t *ngx_tecken_metrics_family(
 static ngx_int_t ngx_tecken_metrics_init_sh(ngx_slab_pool_t *shpool,
     ngx_tecken_metrics_sh_t **shp, ngx_log_t *log);
 static ngx_int_t ngx_tecken_metrics_series(ngx_tecken_metrics_sh_t *sh,
-    ngx_tecken_metric_t *m, ngx_log_t *log);
+    ngx_slab_pool_t *shpool, ngx_tecken_metric_t *m, ngx_log_t *log);
+static ngx_int_t ngx_tecken_metrics_cells(ngx_tecken_metrics_sh_t *sh,
+    ngx_slab_pool_t *shpool, ngx_tecken_metric_t *m, uint32_t *cell);
 static uint64_t ngx_tecken_metrics_created(ngx_tecken_metric_t *m);
 
 
@@ -300,7 +302,7 @@ ngx_tecken_metrics_init_zone(ngx_tecken_metrics_t *metrics,
     for (i = 0; i < metrics->families.nelts; i++) {
         for (m = family[i].first; m; m = m->next) {
 
-            if (ngx_tecken_metrics_series(*sh, m, log) != NGX_OK) {
+            if (ngx_tecken_metrics_series(*sh, shpool, m, log) != NGX_OK) {
                 return NGX_ERROR;
             }
 
@@ -357,25 +359,16 @@ ngx_tecken_metrics_init_sh(ngx_slab_pool_t *shpool,
 
 
 static ngx_int_t
-ngx_tecken_metrics_series(ngx_tecken_metrics_sh_t *sh, ngx_tecken_metric_t *m,
-    ngx_log_t *log)
+ngx_tecken_metrics_series(ngx_tecken_metrics_sh_t *sh,
+    ngx_slab_pool_t *shpool, ngx_tecken_metric_t *m, ngx_log_t *log)
 {
     u_char                id[NGX_TECKEN_METRICS_ID_LEN + 2], *p;
     size_t                len;
-    ngx_uint_t            i, n;
+    uint32_t              cell;
+    ngx_uint_t            i;
     ngx_tecken_series_t  *series;
 
-    switch (m->type) {
-
-    case NGX_TECKEN_METRIC_COUNTER:
-        n = 1;
-        break;
-
-    case NGX_TECKEN_METRIC_HISTOGRAM:
-        n = ngx_tecken_nbuckets + 1;
-        break;
-
-    default: /* NGX_TECKEN_METRIC_GAUGE */
+    if (m->value) {
         return NGX_OK;
     }
 
@@ -395,7 +388,7 @@ ngx_tecken_metrics_series(ngx_tecken_metrics_sh_t *sh, ngx_tecken_metric_t *m,
     }
 
     if (sh->nseries == NGX_TECKEN_METRICS_SERIES
-        || sh->ncells + n > NGX_TECKEN_METRICS_CELLS)
+        || ngx_tecken_metrics_cells(sh, shpool, m, &cell) != NGX_OK)
     {
         ngx_log_error(NGX_LOG_EMERG, log, 0,
                       "no room for metric \"%*s\" after %ui series with %ui "
@@ -407,14 +400,50 @@ ngx_tecken_metrics_series(ngx_tecken_metrics_sh_t *sh, ngx_tecken_metric_t *m,
 
     series = &sh->series[sh->nseries++];
 
-    series->cell = (uint32_t) sh->ncells;
+    series->cell = cell;
     series->type = (uint16_t) m->type;
     series->len = (uint16_t) len;
     ngx_memcpy(series->id, id, len);
 
-    sh->ncells += n;
+    m->cell = cell;
 
-    m->cell = series->cell;
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_tecken_metrics_cells(ngx_tecken_metrics_sh_t *sh, ngx_slab_pool_t *shpool,
+    ngx_tecken_metric_t *m, uint32_t *cell)
+{
+    ngx_uint_t     n;
+    ngx_atomic_t  *level;
+
+    if (m->type == NGX_TECKEN_METRIC_GAUGE) {
+
+        if (sh->nlevels == NGX_TECKEN_METRICS_LEVELS) {
+            return NGX_ERROR;
+        }
+
+        level = ngx_slab_calloc(shpool,
+                                NGX_MAX_PROCESSES * sizeof(ngx_atomic_t));
+        if (level == NULL) {
+            return NGX_ERROR;
+        }
+
+        *cell = (uint32_t) sh->nlevels;
+        sh->levels[sh->nlevels++] = level;
+
+        return NGX_OK;
+    }
+
+    n = (m->type == NGX_TECKEN_METRIC_COUNTER) ? 1 : ngx_tecken_nbuckets + 1;
+
+    if (sh->ncells + n > NGX_TECKEN_METRICS_CELLS) {
+        return NGX_ERROR;
+    }
+
+    *cell = (uint32_t) sh->ncells;
+    sh->ncells += n;
 
     return NGX_OK;
 }
@@ -431,13 +460,17 @@ ngx_int_t
 ngx_tecken_metrics_init_worker(ngx_tecken_metrics_t *metrics,
     ngx_cycle_t *cycle)
 {
-    ngx_uint_t  n;
+    ngx_uint_t  i, n;
 
     /* of many generations two may share a row, their additions are atomic */
 
     n = (ngx_uint_t) ngx_process_slot % NGX_TECKEN_METRICS_ROWS;
 
     metrics->row = metrics->sh->rows + n * NGX_TECKEN_METRICS_CELLS;
+
+    for (i = 0; i < metrics->sh->nlevels; i++) {
+        metrics->sh->levels[i][ngx_process_slot] = 0;
+    }
 
     if (metrics->statsd) {
         ngx_tecken_statsd_init_worker(metrics->statsd, cycle);
@@ -500,6 +533,40 @@ ngx_tecken_metrics_observe(ngx_tecken_metric_t *m, uint64_t usec)
     if (m->head.len) {
         ngx_tecken_statsd_observe(metrics->statsd, m, usec);
     }
+}
+
+
+void
+ngx_tecken_metrics_level(ngx_tecken_metric_t *m, ngx_int_t n)
+{
+    ngx_tecken_metrics_t  *metrics;
+
+    metrics = m->metrics;
+
+    if (metrics == NULL || metrics->row == NULL) {
+        return;
+    }
+
+    (void) ngx_atomic_fetch_add(
+                         &metrics->sh->levels[m->cell][ngx_process_slot], n);
+}
+
+
+uint64_t
+ngx_tecken_metrics_sum(ngx_tecken_metric_t *m)
+{
+    uint64_t       sum;
+    ngx_uint_t     i;
+    ngx_atomic_t  *level;
+
+    sum = 0;
+    level = m->metrics->sh->levels[m->cell];
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+        sum += level[i];
+    }
+
+    return sum;
 }
 
 

@@ -23,7 +23,7 @@
 
 
 #define NGX_TECKEN_METRIC_COUNTER    0
-#define NGX_TECKEN_METRIC_GAUGE      1    /* computed when asked for */
+#define NGX_TECKEN_METRIC_GAUGE      1
 #define NGX_TECKEN_METRIC_HISTOGRAM  2    /* of seconds, observed in usec */
 
 
@@ -46,7 +46,8 @@ struct ngx_tecken_metric_s {
                                           at once: statsd gets each count() as
                                           a value of a histogram */
 
-    /* gauges: the value now */
+    /* gauges: the value now, computed when asked for; NULL: the sum of what
+     * ngx_tecken_metrics_level() has added */
     uint64_t               (*value)(ngx_tecken_metric_t *m);
     void                    *data;
 
@@ -93,6 +94,13 @@ void ngx_tecken_metrics_exit_worker(ngx_tecken_metrics_t *metrics,
  */
 void ngx_tecken_metrics_count(ngx_tecken_metric_t *m, ngx_uint_t n);
 void ngx_tecken_metrics_observe(ngx_tecken_metric_t *m, uint64_t usec);
+
+/*
+ * Adds n, which may be negative, to a gauge that has no value().  A worker
+ * that is killed takes what it has added with it, once another is started in
+ * its place.
+ */
+void ngx_tecken_metrics_level(ngx_tecken_metric_t *m, ngx_int_t n);
 
 /* a clock for ngx_tecken_metrics_observe(): monotonic microseconds */
 uint64_t ngx_tecken_usec(void);

@@ -24,6 +24,7 @@
 #define NGX_TECKEN_METRICS_CELLS    4096
 #define NGX_TECKEN_METRICS_SERIES   512
 #define NGX_TECKEN_METRICS_ID_LEN   238
+#define NGX_TECKEN_METRICS_LEVELS   16
 
 #define NGX_TECKEN_METRICS_LINE     512     /* of statsd, without the value */
 
@@ -50,8 +51,12 @@ struct ngx_tecken_metrics_sh_s {
 
     ngx_uint_t                 nseries;
     ngx_uint_t                 ncells;
+    ngx_uint_t                 nlevels;
 
     ngx_atomic_t              *rows;
+
+    /* gauges: a cell for each slot of a process, not shared by generations */
+    ngx_atomic_t              *levels[NGX_TECKEN_METRICS_LEVELS];
 
     ngx_tecken_series_t        series[NGX_TECKEN_METRICS_SERIES];
 };
@@ -81,6 +86,9 @@ struct ngx_tecken_metrics_s {
 extern const ngx_tecken_bucket_t  ngx_tecken_buckets[];
 extern const ngx_uint_t           ngx_tecken_nbuckets;
 
+
+/* the sum of a gauge without value() */
+uint64_t ngx_tecken_metrics_sum(ngx_tecken_metric_t *m);
 
 /* key, sanitised tags and type of m as the two ends of its lines */
 ngx_int_t ngx_tecken_statsd_prepare(ngx_tecken_statsd_t *st, ngx_pool_t *pool,

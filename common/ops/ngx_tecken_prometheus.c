@@ -121,7 +121,9 @@ ngx_tecken_metrics_prometheus(ngx_tecken_metrics_t *metrics, ngx_pool_t *pool)
                 break;
 
             case NGX_TECKEN_METRIC_GAUGE:
-                rc = ngx_tecken_prometheus_value(&pr, m, m->value(m));
+                rc = ngx_tecken_prometheus_value(&pr, m,
+                              m->value ? m->value(m)
+                                       : ngx_tecken_metrics_sum(m));
                 break;
 
             default: /* NGX_TECKEN_METRIC_COUNTER */
