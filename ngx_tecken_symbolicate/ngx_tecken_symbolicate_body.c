@@ -62,7 +62,9 @@ ngx_tecken_symbolicate_read(ngx_tecken_symbolicate_ctx_t *ctx)
     len = 0;
     in_file = 0;
 
-    for (cl = rb->bufs; cl; cl = cl->next) {
+    /* a subrequest has the body of its main request, if that has read it */
+
+    for (cl = rb ? rb->bufs : NULL; cl; cl = cl->next) {
         len += ngx_buf_size(cl->buf);
         in_file |= cl->buf->in_file;
     }

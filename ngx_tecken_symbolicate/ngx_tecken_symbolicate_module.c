@@ -257,7 +257,8 @@ ngx_tecken_symbolicate_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    /* an "if" in the location keeps the handler, so it needs all of this */
+    /* an "if" in the location keeps the handler, so it needs all of this;
+     * "limit_except" needs the handler, too */
 
     if (clcf->noname && prev->enable) {
         conf->enable = 1;
@@ -266,6 +267,10 @@ ngx_tecken_symbolicate_merge_loc_conf(ngx_conf_t *cf, void *parent,
         conf->any_base = prev->any_base;
         conf->file_name = prev->file_name;
         conf->line = prev->line;
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = ngx_tecken_symbolicate_handler;
+        }
 
     } else if (conf->enable) {
         ngx_tecken_symbolicate_base(conf, clcf);

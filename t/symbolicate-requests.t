@@ -536,3 +536,66 @@ location ~ ^/x\d/ {
   'tecken_symbolicate_request_errors_total{reason="too_many_jobs"} 1',
   'tecken_symbolicate_request_errors_total{reason="invalid_modules"} 1',
   'tecken_symbolicate_request_errors_total{reason="invalid_stacks"} 1' ]
+
+
+
+=== TEST 31: a subrequest that has no body
+--- config eval
+$::Config . <<'END';
+location = /mirrored {
+    mirror                /symbolicate/v5;
+    mirror_request_body   off;
+    tecken_symbolicate    v5;
+    tecken_sources        regular;
+    tecken_symcache_path  $TEST_NGINX_SERVER_ROOT/sym_cache max_size=1m;
+}
+END
+--- request eval
+[ ("POST /mirrored\n" . ::job('[[]]', '[]')) x 2 ]
+--- error_code eval: [ 200, 200 ]
+--- response_body eval
+[ ('{"results": [{"stacks": [[]], "found_modules": {}}]}') x 2 ]
+--- no_error_log
+[alert]
+
+
+
+=== TEST 32: one whose body nobody wants
+--- config eval
+$::Config . <<'END';
+location = /checked {
+    auth_request          /symbolicate/v5;
+    tecken_symbolicate    v5;
+    tecken_sources        regular;
+    tecken_symcache_path  $TEST_NGINX_SERVER_ROOT/sym_cache max_size=1m;
+}
+END
+--- request
+POST /checked
+{}
+--- error_code: 500
+--- response_body chomp
+{"title": "500 Internal Server Error"}
+--- error_log
+auth request unexpected status: 405
+
+
+
+=== TEST 33: methods that the configuration excepts
+--- config
+location / {
+    tecken_symbolicate;
+    tecken_sources        regular;
+    tecken_symcache_path  $TEST_NGINX_SERVER_ROOT/sym_cache max_size=1m;
+
+    limit_except OPTIONS {
+        allow 127.0.0.1;
+        deny  all;
+    }
+}
+--- request eval
+[ "POST /symbolicate/v5\n{\"jobs\": []}", 'OPTIONS /symbolicate/v5',
+  'GET /symbolicate/v5' ]
+--- error_code eval: [ 200, 200, 405 ]
+--- response_body eval
+[ '{"results": []}', '', '{"title": "405 Method Not Allowed"}' ]
