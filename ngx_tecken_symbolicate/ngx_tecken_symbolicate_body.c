@@ -156,6 +156,9 @@ ngx_tecken_symbolicate_offload(ngx_tecken_symbolicate_ctx_t *ctx, off_t len)
                       "no thread to read %O bytes of JSON in, the queue of "
                       "\"tecken_thread_pool\" is full", len);
         ngx_tecken_task_destroy(task);
+
+        ngx_tecken_symbolicate_count(ctx, NGX_TECKEN_SYMBOLICATE_FAILED);
+
         return ngx_tecken_symbolicate_unavailable(ctx,
                                                   "Too much is under way");
     }

@@ -436,7 +436,7 @@ ngx_tecken_symbolicate_warm_close(void *data)
 static void
 ngx_tecken_symbolicate_warm_run(ngx_tecken_task_t *task)
 {
-    size_t                             n, k;
+    size_t                             n, k, max;
     u_char                            *name;
     ngx_uint_t                         i;
     const tk_symcache_t               *sc;
@@ -449,7 +449,19 @@ ngx_tecken_symbolicate_warm_run(ngx_tecken_task_t *task)
     ngx_qsort(w->addresses, w->n, sizeof(ngx_tecken_symbolicate_address_t),
               ngx_tecken_symbolicate_cmp);
 
-    name = NULL;
+    max = 0;
+
+    for (i = 0; i < w->nrefs; i++) {
+        if (w->refs[i] && w->refs[i]->sc.name_max > max) {
+            max = w->refs[i]->sc.name_max;
+        }
+    }
+
+    name = ngx_palloc(task->pool, max + 1);
+    if (name == NULL) {
+        return;
+    }
+
     sc = NULL;
 
     for (i = 0; i < w->n && !task->cancelled; i++) {
@@ -459,11 +471,6 @@ ngx_tecken_symbolicate_warm_run(ngx_tecken_task_t *task)
         if (sc != &w->refs[a->module]->sc) {
             sc = &w->refs[a->module]->sc;
 
-            name = ngx_palloc(task->pool, sc->name_max + 1);
-            if (name == NULL) {
-                return;
-            }
-
         } else if (a->offset == a[-1].offset) {
             continue;
         }
@@ -471,8 +478,7 @@ ngx_tecken_symbolicate_warm_run(ngx_tecken_task_t *task)
         n = tk_symcache_lookup(sc, a->offset, frames, TK_SYMCACHE_FRAMES);
 
         for (k = 0; k < n; k++) {
-            (void) tk_symcache_function(sc, frames[k].function, name,
-                                        sc->name_max);
+            (void) tk_symcache_function(sc, frames[k].function, name, max);
             if (frames[k].file.len) {
                 name[0] = *(volatile const u_char *) frames[k].file.data;
             }
