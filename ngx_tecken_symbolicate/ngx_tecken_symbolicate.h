@@ -100,6 +100,9 @@ typedef struct {
     ngx_uint_t                       real;
 
     size_t                           size;             /* of each buffer */
+    u_char                          *name;             /* for one that is
+                                                          longer */
+    size_t                           name_size;
     ngx_buf_t                       *buf;              /* the one now */
     ngx_chain_t                    **last;
     ngx_uint_t                       bufs;             /* of this slice */

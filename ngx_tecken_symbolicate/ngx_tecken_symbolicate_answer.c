@@ -34,6 +34,8 @@ static ngx_int_t ngx_tecken_symbolicate_output(
 static void ngx_tecken_symbolicate_size(ngx_tecken_symbolicate_ctx_t *ctx);
 static u_char *ngx_tecken_symbolicate_room(ngx_tecken_symbolicate_ctx_t *ctx,
     size_t size);
+static void ngx_tecken_symbolicate_put_long(ngx_tecken_symbolicate_ctx_t *ctx,
+    const tk_symcache_t *sc, uint32_t function, size_t len);
 
 
 ngx_int_t
@@ -234,38 +236,19 @@ ngx_tecken_symbolicate_output(ngx_tecken_symbolicate_ctx_t *ctx)
 }
 
 
-/* a name has to fit into one buffer; a small answer is to be one */
+/* a small answer is to be one buffer */
 
 static void
 ngx_tecken_symbolicate_size(ngx_tecken_symbolicate_ctx_t *ctx)
 {
-    size_t                            size, name;
-    ngx_uint_t                        i;
-    tk_symreq_t                      *req;
-    ngx_tecken_symcache_ref_t        *ref;
-    ngx_tecken_symbolicate_writer_t  *w;
+    size_t        size;
+    tk_symreq_t  *req;
 
     req = ctx->req;
-    w = &ctx->writer;
 
     size = 256 + (req->nframes + req->nmap) * NGX_TECKEN_SYMBOLICATE_FRAME;
 
-    if (size > NGX_TECKEN_SYMBOLICATE_BUF_SIZE) {
-        size = NGX_TECKEN_SYMBOLICATE_BUF_SIZE;
-    }
-
-    name = 64;
-
-    for (i = 0; i < ctx->nmodules; i++) {
-
-        ref = ctx->modules[i].rc == NGX_OK ? ctx->modules[i].ref : NULL;
-
-        if (ref && ref->sc.name_max > name) {
-            name = ref->sc.name_max;
-        }
-    }
-
-    w->size = ngx_max(size, name);
+    ctx->writer.size = ngx_min(size, NGX_TECKEN_SYMBOLICATE_BUF_SIZE);
 }
 
 
@@ -422,6 +405,11 @@ ngx_tecken_symbolicate_put_function(ngx_tecken_symbolicate_ctx_t *ctx,
     room = ctx->writer.buf->end - p;
     len = tk_symcache_function(sc, function, p, room);
 
+    if (len > ctx->writer.size) {
+        ngx_tecken_symbolicate_put_long(ctx, sc, function, len);
+        return;
+    }
+
     if (len > room) {
 
         p = ngx_tecken_symbolicate_room(ctx, len);
@@ -433,6 +421,38 @@ ngx_tecken_symbolicate_put_function(ngx_tecken_symbolicate_ctx_t *ctx,
     }
 
     ctx->writer.buf->last = p + len;
+}
+
+
+/* it is made in one piece, and does not fit into a buffer */
+
+static void
+ngx_tecken_symbolicate_put_long(ngx_tecken_symbolicate_ctx_t *ctx,
+    const tk_symcache_t *sc, uint32_t function, size_t len)
+{
+    ngx_tecken_symbolicate_writer_t  *w;
+
+    w = &ctx->writer;
+
+    if (w->name_size < len) {
+
+        if (w->name) {
+            (void) ngx_pfree(ctx->request->pool, w->name);
+        }
+
+        w->name_size = ngx_max(len, 2 * w->name_size);
+
+        w->name = ngx_palloc(ctx->request->pool, w->name_size);
+        if (w->name == NULL) {
+            w->name_size = 0;
+            w->failed = 1;
+            return;
+        }
+    }
+
+    len = tk_symcache_function(sc, function, w->name, len);
+
+    ngx_tecken_symbolicate_put(ctx, w->name, len);
 }
 
 

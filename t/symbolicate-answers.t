@@ -15,7 +15,7 @@ use Test::More;
 use SymbolicateTest;
 use TeckenTest qw(:none);
 use TeckenTest::HTTP ();
-use TeckenTest::Process qw(slurp wait_until);
+use TeckenTest::Process qw(slurp temp_dir wait_until write_file);
 
 
 # of the symbolic library, as Eliot prints them
@@ -263,6 +263,35 @@ subtest 'answers of any size' => sub {
 
         is scalar(@frames), $n, "$n frames";
         is $wrong, 0, 'each its own';
+    }
+};
+
+
+subtest 'names of any length' => sub {
+    my $symbols = temp_dir('tecken-symbols');
+    my $id = '44E4EC8C2F41492B9369D6B9A059577C2';
+    my @names = ('a' x 300, 'b' x 16384, "\"c\x{e9}\"" x 20_000,
+                 'd' x 900_000, 'e');
+
+    mkdir "$symbols/$_" for 'long', "long/$id";
+    utf8::encode(my $text = join '', "MODULE Linux x86_64 $id long\n",
+        map { sprintf "FUNC %x 10 0 %s\n", 4096 * $_, $names[$_ - 1] }
+        1 .. @names);
+    write_file("$symbols/long/$id/long.sym", $text);
+
+    my $long = server(storage => "file://$symbols");
+    my @order = map { $_ % @names } 1 .. 23;
+
+    # to a buffer's end, over it, many times it; alone and one after another
+    for my $list ((map { [ $_ ] } 0 .. $#names), \@order) {
+        my $answer = v5($long, job('[' . stack(map { 4096 * ($_ + 1) } @$list)
+                                   . ']', qq(["long", "$id"])));
+        my @got = map { $_->{function} } @{ $answer->{results}[0]{stacks}[0] };
+
+        my $same = grep { $got[$_] eq $names[ $list->[$_] ] } 0 .. $#got;
+
+        is $same, @$list,
+           join(', ', map { length $names[$_] } @$list) . ' characters';
     }
 };
 
