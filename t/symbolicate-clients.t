@@ -104,4 +104,138 @@ for my $frames (100, 1000, 4000) {
 }
 
 
+subtest 'one that reads nothing' => sub {
+    for my $frames (100, 4000) {
+        my $client = narrow($nginx->port(1));
+        my $before = () = $nginx->error_log =~ /client timed out/g;
+
+        print $client text_of(job('[[' . join(',', ('[0,831332]') x $frames)
+                                  . ']]'), 'keep-alive');
+
+        ok eval {
+            wait_until('it is given up', 20, sub {
+                $before < (() = $nginx->error_log =~ /client timed out/g);
+            });
+        }, "of $frames frames" or diag $@;
+    }
+};
+
+
+# how many requests a log says were left, of those with a label
+sub left
+{
+    my ($server, $label) = @_;
+
+    return scalar grep { m{/symbolicate/v5\?$label } && /" 499 / }
+                  $server->access_log;
+}
+
+
+sub leaving
+{
+    my ($server, $label, $request) = @_;
+
+    my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                       PeerPort => $server->port)
+        or die "connect: $!\n";
+
+    print $client text_of($request, 'close') =~ s/v5/v5?$label/r;
+
+    return $client;
+}
+
+
+sub metric
+{
+    my ($server, $series) = @_;
+
+    return $server->get('/metrics')->{body} =~ /^\Q$series\E (\d+)$/m
+           ? $1 : die "no $series\n";
+}
+
+
+subtest 'some that leave while their requests are read in' => sub {
+    my $one = server(
+        main => 'thread_pool one threads=1;',
+        http => "tecken_thread_pool one;\n",
+    );
+    my ($worker) = $one->workers;
+
+    post($one, 'v5', job('[[[0, 1]]]'));
+    my $fds = $one->fds;
+
+    # 5 MB each, in one thread: the last ones cannot be read in by then
+    my $long = job('[[' . join(',', ('[0,' . '9' x 4300 . ']') x 1200) . ']]');
+
+    for (1 .. 6) {
+        my $client = leaving($one, 'parse', $long);
+        close $client;
+    }
+
+    wait_until('their end', 60, sub {
+        6 == grep { m{/symbolicate/v5\?parse } } $one->access_log;
+    });
+
+    cmp_ok left($one, 'parse'), '>', 0, 'left: ' . left($one, 'parse');
+
+    is v5($one, $long)->{results}[0]{stacks}[0][0]{module}, 'libc.so.6',
+       'the next request is answered';
+    wait_until('descriptors', 10, sub { $one->fds <= $fds });
+    is_deeply [ $one->workers ], [ $worker ], 'by the same worker';
+};
+
+
+subtest 'some that leave while maps are read' => sub {
+    my $one = server(
+        main => 'thread_pool one threads=1;',
+        http => "tecken_io_thread_pool one;\n",
+    );
+    my ($worker) = $one->workers;
+
+    # other addresses for each, one after the other in one thread
+    my @requests = map {
+        my $first = 160_000 + 40_000 * $_;
+        job('[[' . join(',', map { "[0,$_]" } $first .. $first + 39_999)
+            . ']]');
+    } 0 .. 9;
+
+    my @clients = map { leaving($one, 'warm', $_) } @requests;
+
+    # all are known to have their module, most not to be answered yet
+    wait_until('all have it', 60, sub {
+        metric($one, 'tecken_symbolicate_modules_total{result="found"}') == 10;
+    });
+    close $_ for @clients;
+
+    wait_until('their end', 60, sub {
+        10 == grep { m{/symbolicate/v5\?warm } } $one->access_log;
+    });
+
+    cmp_ok left($one, 'warm'), '>', 0, 'left: ' . left($one, 'warm');
+    is metric($one, 'tecken_symbolicate_waiting'), 0, 'nobody waits';
+
+    is scalar @{ v5($one, $requests[9])->{results}[0]{stacks}[0] }, 40_000,
+       'the next request is answered';
+    is_deeply [ $one->workers ], [ $worker ], 'by the same worker';
+};
+
+
+subtest 'one whose worker is killed while it waits' => sub {
+    my $source = IO::Socket::INET->new(Listen => 16,
+                                       LocalAddr => '127.0.0.1')
+        or die "listen: $!\n";
+    my $one = server(storage => 'http://127.0.0.1:' . $source->sockport
+                                . '/bucket access=public');
+    my $client = leaving($one, 'wait', job('[[[0, 1]]]'));
+
+    wait_until('it waits', 20, sub {
+        metric($one, 'tecken_symbolicate_waiting') == 1;
+    });
+
+    $one->kill_worker;
+
+    is metric($one, 'tecken_symbolicate_waiting'), 0, 'and is not counted';
+};
+
+
 done_testing;
