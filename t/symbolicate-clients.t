@@ -2,10 +2,8 @@
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-# Clients that read slowly or not at all, that leave in the middle, and
-# requests that nginx makes by itself.
-
-# Under valgrind too.
+# Clients that read slowly or not at all, or leave in the middle; and a worker
+# that does.
 
 use strict;
 use warnings;
