@@ -211,21 +211,20 @@ ngx_tecken_symbolicate_output(ngx_tecken_symbolicate_ctx_t *ctx)
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    if (w->busy == NULL && !wev->delayed) {
-
-        /* the others first */
-
-        if (wev->timer_set) {
-            ngx_del_timer(wev);
-        }
-
-        ngx_post_event(wev, &ngx_posted_next_events);
-
-        return NGX_DONE;
-    }
-
     if (!wev->delayed) {
+
+        /* also between slices: a quitting worker waits for timers only */
+
         ngx_add_timer(wev, clcf->send_timeout);
+
+        if (w->busy == NULL) {
+
+            /* the others first */
+
+            ngx_post_event(wev, &ngx_posted_next_events);
+
+            return NGX_DONE;
+        }
     }
 
     if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {

@@ -102,6 +102,36 @@ for my $frames (100, 1000, 4000) {
 }
 
 
+subtest 'one that reads at once while nginx is told to reload' => sub {
+    my $one = server(location => 'tecken_symbolicate_frames 1000000;');
+    my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                       PeerPort => $one->port)
+        or die "connect: $!\n";
+
+    print $client text_of(job('[[' . join(',', ('[0,1096094]') x 400_000)
+                              . ']]'), 'close');
+
+    # much is written by then, and more is not
+    my $end = '';
+    sysread $client, $end, 65536 for 1 .. 50;
+
+    kill 'HUP', $one->master;
+
+    while (sysread $client, my $text, 65536) {
+        $end = substr $end . $text, -1000;
+    }
+
+    like $end, qr/EC61AC938E5A39B16F9FBD350E3169A50": true\}\}\]\}\r\n0\r\n\r\n\z/,
+       'has the end of its answer';
+    like $one->error_log, qr/gracefully shutting down/, 'of the old worker';
+
+    wait_until('the new one', 20, sub {
+        my ($pid, $more) = $one->all_workers;
+        !$more && grep { $_ == $pid } $one->workers;
+    });
+};
+
+
 subtest 'one that reads nothing' => sub {
     for my $frames (100, 4000) {
         my $client = narrow($nginx->port(1));
