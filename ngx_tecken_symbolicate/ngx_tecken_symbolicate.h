@@ -127,7 +127,9 @@ struct ngx_tecken_symbolicate_ctx_s {
     /* those that frames refer to; mark of req->modules is the index + 1 */
     ngx_tecken_module_t             *modules;
     ngx_uint_t                       nmodules;
+    ngx_uint_t                       asked;
     ngx_uint_t                       pending;
+    ngx_event_t                      more;             /* are to be asked */
     ngx_event_t                      timer;
 
     uint64_t                         started;          /* usec */

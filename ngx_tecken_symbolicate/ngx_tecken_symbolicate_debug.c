@@ -165,6 +165,10 @@ ngx_tecken_symbolicate_debug_eliot(ngx_tecken_symbolicate_ctx_t *ctx)
         ngx_tecken_symbolicate_refs(ctx, 0, ctx->req->nframes);
     }
 
+    if (ctx->writer.failed) {
+        return NGX_AGAIN;
+    }
+
     return ngx_tecken_symbolicate_piece(ctx, ngx_tecken_symbolicate_eliot);
 }
 
@@ -180,6 +184,10 @@ ngx_tecken_symbolicate_debug_tecken(ngx_tecken_symbolicate_ctx_t *ctx)
 
         ngx_tecken_symbolicate_refs(ctx, ctx->req->stacks[job->stack],
                              ctx->req->stacks[job->stack + job->nstacks]);
+    }
+
+    if (ctx->writer.failed) {
+        return NGX_AGAIN;
     }
 
     return ngx_tecken_symbolicate_piece(ctx, ngx_tecken_symbolicate_tecken);
@@ -339,7 +347,6 @@ ngx_tecken_symbolicate_refs(ngx_tecken_symbolicate_ctx_t *ctx,
         w->refs = ngx_palloc(ctx->request->pool,
                              (ctx->nmodules + 1) * sizeof(ngx_uint_t));
         if (w->refs == NULL) {
-            ctx->nmodules = 0;
             w->failed = 1;
             return;
         }

@@ -15,6 +15,10 @@
  */
 
 
+/* asked for in one turn of the event loop */
+#define NGX_TECKEN_SYMBOLICATE_BATCH  32
+
+
 /* an (index of ctx->modules, offset) to look up */
 
 typedef struct {
@@ -35,6 +39,9 @@ typedef struct {
 } ngx_tecken_symbolicate_warm_t;
 
 
+static ngx_int_t ngx_tecken_symbolicate_ask(
+    ngx_tecken_symbolicate_ctx_t *ctx);
+static void ngx_tecken_symbolicate_more(ngx_event_t *ev);
 static ngx_int_t ngx_tecken_symbolicate_slots(
     ngx_tecken_symbolicate_ctx_t *ctx);
 static void ngx_tecken_symbolicate_module_handler(ngx_tecken_module_t *m);
@@ -60,48 +67,76 @@ static int ngx_libc_cdecl ngx_tecken_symbolicate_cmp(const void *one,
 ngx_int_t
 ngx_tecken_symbolicate_gather(ngx_tecken_symbolicate_ctx_t *ctx)
 {
-    ngx_uint_t                           i;
-    ngx_http_request_t                  *r;
-    ngx_tecken_module_t                 *m;
-    ngx_tecken_symbolicate_loc_conf_t   *slcf;
-    ngx_tecken_symbolicate_main_conf_t  *smcf;
-
-    r = ctx->request;
-
     if (ngx_tecken_symbolicate_slots(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    for (i = 0; i < ctx->nmodules; i++) {
+    return ngx_tecken_symbolicate_ask(ctx);
+}
 
-        m = &ctx->modules[i];
+
+/* for some, and then it is the others' turn */
+
+static ngx_int_t
+ngx_tecken_symbolicate_ask(ngx_tecken_symbolicate_ctx_t *ctx)
+{
+    ngx_uint_t                           last;
+    ngx_tecken_module_t                 *m;
+    ngx_tecken_symbolicate_loc_conf_t   *slcf;
+    ngx_tecken_symbolicate_main_conf_t  *smcf;
+
+    last = ngx_min(ctx->asked + NGX_TECKEN_SYMBOLICATE_BATCH, ctx->nmodules);
+
+    while (ctx->asked < last) {
+
+        m = &ctx->modules[ctx->asked++];
         m->rc = ngx_tecken_module_get(m);
 
         if (m->rc == NGX_AGAIN) {
             ctx->pending++;
+            ctx->cold = 1;
         }
     }
 
-    if (ctx->pending == 0) {
+    if (ctx->asked == ctx->nmodules && ctx->pending == 0) {
         return ngx_tecken_symbolicate_gathered(ctx);
     }
 
-    slcf = ngx_http_get_module_loc_conf(r, ngx_tecken_symbolicate_module);
-    smcf = ngx_http_get_module_main_conf(r, ngx_tecken_symbolicate_module);
+    if (!ctx->queued) {
+        ctx->queued = 1;
 
-    ctx->cold = 1;
+        slcf = ngx_http_get_module_loc_conf(ctx->request,
+                                            ngx_tecken_symbolicate_module);
+        smcf = ngx_http_get_module_main_conf(ctx->request,
+                                             ngx_tecken_symbolicate_module);
 
-    ctx->timer.handler = ngx_tecken_symbolicate_timeout;
-    ctx->timer.data = ctx;
-    ctx->timer.log = r->connection->log;
+        ngx_tecken_metrics_count(&smcf->waits, 1);
+        ngx_tecken_metrics_level(&smcf->waiting, 1);
 
-    ngx_add_timer(&ctx->timer, slcf->timeout);
+        ctx->timer.handler = ngx_tecken_symbolicate_timeout;
+        ctx->timer.data = ctx;
+        ctx->timer.log = ctx->request->connection->log;
 
-    ngx_tecken_metrics_count(&smcf->waits, 1);
-    ngx_tecken_metrics_level(&smcf->waiting, 1);
-    ctx->queued = 1;
+        ngx_add_timer(&ctx->timer, slcf->timeout);
+    }
+
+    if (ctx->asked < ctx->nmodules) {
+
+        ctx->more.handler = ngx_tecken_symbolicate_more;
+        ctx->more.data = ctx;
+        ctx->more.log = ctx->request->connection->log;
+
+        ngx_post_event(&ctx->more, &ngx_posted_next_events);
+    }
 
     return ngx_tecken_symbolicate_wait(ctx);
+}
+
+
+static void
+ngx_tecken_symbolicate_more(ngx_event_t *ev)
+{
+    ngx_tecken_symbolicate_resume(ev->data, ngx_tecken_symbolicate_ask);
 }
 
 
@@ -168,7 +203,9 @@ ngx_tecken_symbolicate_module_handler(ngx_tecken_module_t *m)
 
     ctx = m->data;
 
-    if (--ctx->pending == 0 && ctx->waiting) {
+    ctx->pending--;
+
+    if (ctx->pending == 0 && ctx->asked == ctx->nmodules && ctx->waiting) {
         ngx_tecken_symbolicate_resume(ctx, ngx_tecken_symbolicate_gathered);
     }
 }
@@ -187,7 +224,7 @@ ngx_tecken_symbolicate_timed_out(ngx_tecken_symbolicate_ctx_t *ctx)
     ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
                   "%ui of %ui modules are not there in time, see "
                   "\"tecken_symbolicate_timeout\"",
-                  ctx->pending, ctx->nmodules);
+                  ctx->pending + ctx->nmodules - ctx->asked, ctx->nmodules);
 
     ngx_tecken_symbolicate_release(ctx);
 
@@ -219,6 +256,10 @@ ngx_tecken_symbolicate_waited(ngx_tecken_symbolicate_ctx_t *ctx)
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);
+    }
+
+    if (ctx->more.posted) {
+        ngx_delete_posted_event(&ctx->more);
     }
 
     if (ctx->queued) {

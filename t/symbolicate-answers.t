@@ -267,6 +267,30 @@ subtest 'answers of any size' => sub {
 };
 
 
+subtest 'many modules, some of them there' => sub {
+    my @names = map { qq(["m$_.pdb", "A"]) } 0 .. 199;
+
+    @names[0, 33] = ("[$libc]", "[$pe]");
+
+    my $request = job('[[' . join(',', map { "[$_, 4096]" } reverse 0 .. 199)
+                      . ']]', @names);
+    my $fresh = server();
+
+    for my $state (qw(cold warm)) {
+        my $result = v5($fresh, $request)->{results}[0];
+        my @found = sort grep { $result->{found_modules}{$_} }
+                    keys %{ $result->{found_modules} };
+
+        is scalar(@{ $result->{stacks}[0] }), 200, "$state: all frames";
+        is_deeply \@found, [ map { s/", "/\//r =~ tr/"//dr } sort $libc, $pe ],
+           'those that are there';
+        is grep({ !defined } values %{ $result->{found_modules} }), 0,
+           'all were asked for';
+        is $result->{stacks}[0][166]{function}, 'wmain()', 'a name';
+    }
+};
+
+
 subtest 'names of any length' => sub {
     my $symbols = temp_dir('tecken-symbols');
     my $id = '44E4EC8C2F41492B9369D6B9A059577C2';

@@ -122,7 +122,8 @@ size_t tk_symreq_size(const tk_symreq_limits_t *limits, size_t len);
 /*
  * Reads a request of a version, 4 or 5.  mem has tk_symreq_size() bytes,
  * aligned to 8; it and data stay while req is used.  Takes time in proportion
- * to len.  Returns 0, or -1 with reason and error.
+ * to len, and to the square of the number of different modules: 0.3 s for
+ * 100,000.  Returns 0, or -1 with reason and error.
  */
 int tk_symreq_parse(tk_symreq_t *req, const tk_symreq_limits_t *limits,
     unsigned version, const uint8_t *data, size_t len, void *mem);
