@@ -67,10 +67,11 @@ $(BUILD)/unit-clang/%: CC = $(FUZZ_CC)
 unit_programs =		$(patsubst t/unit/%.c,$(1)/%,$(UNIT_SRCS))
 
 .PHONY: unit unit-asan unit-clang unit-run unit-asan-run unit-clang-run \
-	unit-coverage sigv4-suite fuzz fuzz-build fuzz-long
+	unit-coverage sigv4-suite form-suite form-bench fuzz fuzz-build fuzz-long
 
 
-unit: $(call unit_programs,$(BUILD)/unit) $(BUILD)/unit/sigv4_suite
+unit: $(call unit_programs,$(BUILD)/unit) $(BUILD)/unit/sigv4_suite \
+	$(BUILD)/unit/form_suite $(BUILD)/unit/form_bench
 
 unit-asan: $(call unit_programs,$(BUILD)/unit-asan)
 
@@ -100,6 +101,23 @@ unit-coverage: $(call unit_programs,$(BUILD)/unit-cov)
 
 sigv4-suite: $(BUILD)/unit/sigv4_suite
 	$(BUILD)/unit/sigv4_suite $(SUITE)
+
+# the cost of a form of 400 KiB: CHUNK=, bytes that come at once
+
+form-bench: $(BUILD)/unit/form_bench
+	$(BUILD)/unit/form_bench $(CHUNK)
+
+# forms that others collected: HOSTILE=FOLDER, whose folder "multipart" has
+# those of python-multipart, werkzeug, formidable, ModSecurity and
+# go-fuzz-corpus
+
+form-suite: $(BUILD)/unit-asan/form_suite
+	mkdir -p $(BUILD)/hostile
+	tar -C $(BUILD)/hostile -xzf $(HOSTILE)/multipart/go-fuzz.tar.gz
+	$(BUILD)/unit-asan/form_suite $(HOSTILE)/multipart/python-multipart \
+		$(HOSTILE)/multipart/werkzeug \
+		$(HOSTILE)/multipart/formidable \
+		$(HOSTILE)/multipart/modsecurity $(BUILD)/hostile/go-fuzz
 
 
 $(BUILD)/fuzz/%: t/fuzz/%_fuzz.c $(FLOOR0_SRCS) $(FLOOR0_DEPS)
