@@ -1,0 +1,221 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#include <ngx_antenna_spool.h>
+
+
+/*
+ * Small crashes that are complete while others are being synced go to the
+ * disk as one file: the syncs are what a crash costs.
+ */
+
+
+#define NGX_ANTENNA_BATCHES       2
+#define NGX_ANTENNA_BATCH_SIZE    (4 * 1024 * 1024)
+
+
+typedef struct {
+    ngx_antenna_spool_t       *spool;
+    ngx_antenna_spool_file_t   file;
+    ngx_queue_t                records;
+    ngx_uint_t                 n;
+} ngx_antenna_batch_t;
+
+
+static ngx_int_t ngx_antenna_batch_start(ngx_antenna_spool_t *spool);
+static void ngx_antenna_batch_fill(ngx_antenna_batch_t *batch);
+static void ngx_antenna_batch_run(ngx_tecken_task_t *task);
+static void ngx_antenna_batch_done(ngx_tecken_task_t *task);
+static void ngx_antenna_batch_end(ngx_queue_t *records, ngx_int_t rc,
+    uint64_t usec);
+
+
+ngx_int_t
+ngx_antenna_batch_add(ngx_antenna_record_t *rec)
+{
+    ngx_antenna_spool_t  *spool;
+
+    spool = rec->spool;
+
+    ngx_queue_insert_tail(&spool->ready, &rec->queue);
+
+    if (spool->batches == NGX_ANTENNA_BATCHES) {
+        return NGX_OK;
+    }
+
+    /* those under way take what is left when they end */
+
+    if (ngx_antenna_batch_start(spool) != NGX_OK && spool->batches == 0) {
+        ngx_queue_remove(&rec->queue);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_antenna_batch_start(ngx_antenna_spool_t *spool)
+{
+    ngx_queue_t          *q;
+    ngx_tecken_task_t    *task;
+    ngx_antenna_batch_t  *batch;
+
+    task = ngx_tecken_task_create(sizeof(ngx_antenna_batch_t),
+                                  ngx_cycle->log);
+    if (task == NULL) {
+        return NGX_ERROR;
+    }
+
+    batch = task->data;
+    batch->spool = spool;
+
+    task->run = ngx_antenna_batch_run;
+    task->done = ngx_antenna_batch_done;
+
+    if (ngx_antenna_file_init(&batch->file, spool, task->pool) != NGX_OK) {
+        ngx_tecken_task_destroy(task);
+        return NGX_ERROR;
+    }
+
+    ngx_antenna_batch_fill(batch);
+
+    if (ngx_tecken_task_post(spool->thread_pool, task, 0) != NGX_OK) {
+
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
+                      "spool \"%V\": the queue of its thread pool is full, "
+                      "see tecken_io_thread_pool", &spool->path);
+
+        while (!ngx_queue_empty(&batch->records)) {
+            q = ngx_queue_last(&batch->records);
+
+            ngx_queue_remove(q);
+            ngx_queue_insert_head(&spool->ready, q);
+        }
+
+        ngx_tecken_task_destroy(task);
+        return NGX_ERROR;
+    }
+
+    spool->batches++;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_antenna_batch_fill(ngx_antenna_batch_t *batch)
+{
+    off_t                  size;
+    ngx_queue_t           *q;
+    ngx_antenna_record_t  *rec;
+
+    ngx_queue_init(&batch->records);
+    size = 0;
+
+    while (!ngx_queue_empty(&batch->spool->ready)
+           && size < NGX_ANTENNA_BATCH_SIZE)
+    {
+        q = ngx_queue_head(&batch->spool->ready);
+        rec = ngx_queue_data(q, ngx_antenna_record_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&batch->records, q);
+
+        size += rec->size;
+        batch->n++;
+    }
+}
+
+
+static void
+ngx_antenna_batch_run(ngx_tecken_task_t *task)
+{
+    ngx_antenna_batch_t  *batch = task->data;
+
+    ngx_queue_t           *q;
+    ngx_antenna_record_t  *rec;
+
+    if (ngx_antenna_file_open(&batch->file) != NGX_OK) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&batch->records);
+         q != ngx_queue_sentinel(&batch->records);
+         q = ngx_queue_next(q))
+    {
+        rec = ngx_queue_data(q, ngx_antenna_record_t, queue);
+
+        if (ngx_antenna_file_write(&batch->file, rec->first) != NGX_OK) {
+            ngx_antenna_file_discard(&batch->file);
+            return;
+        }
+    }
+
+    if (ngx_antenna_file_commit(&batch->file) != NGX_OK) {
+        ngx_antenna_file_discard(&batch->file);
+    }
+}
+
+
+static void
+ngx_antenna_batch_done(ngx_tecken_task_t *task)
+{
+    ngx_antenna_batch_t  *batch = task->data;
+
+    ngx_int_t             rc;
+    ngx_antenna_spool_t  *spool;
+
+    spool = batch->spool;
+    spool->batches--;
+
+    if (batch->file.error.call) {
+        rc = ngx_antenna_file_failed(&batch->file, ngx_cycle->log);
+
+    } else {
+        rc = NGX_OK;
+        ngx_antenna_spool_added(spool, &batch->file, batch->n);
+    }
+
+    /* the next one is on its way while these are answered */
+
+    while (!ngx_queue_empty(&spool->ready)
+           && spool->batches < NGX_ANTENNA_BATCHES
+           && ngx_antenna_batch_start(spool) == NGX_OK)
+    {
+        /* void */
+    }
+
+    ngx_antenna_batch_end(&batch->records, rc, batch->file.usec);
+
+    ngx_tecken_task_destroy(task);
+
+    if (spool->batches == 0) {
+        ngx_antenna_batch_end(&spool->ready, NGX_ERROR, 0);
+    }
+}
+
+
+static void
+ngx_antenna_batch_end(ngx_queue_t *records, ngx_int_t rc, uint64_t usec)
+{
+    ngx_queue_t           *q;
+    ngx_antenna_record_t  *rec;
+
+    while (!ngx_queue_empty(records)) {
+        q = ngx_queue_head(records);
+        rec = ngx_queue_data(q, ngx_antenna_record_t, queue);
+
+        ngx_queue_remove(q);
+
+        rec->rc = rc;
+        rec->usec = usec;
+
+        ngx_antenna_record_committed(rec);
+    }
+}

@@ -1,0 +1,348 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#include <ngx_antenna_spool.h>
+
+
+#define NGX_ANTENNA_ZONE_SIZE  (512 * 1024)
+
+
+static ngx_int_t ngx_antenna_spool_path(ngx_conf_t *cf, ngx_str_t *path,
+    ngx_str_t *dir, const char *name);
+static ngx_int_t ngx_antenna_spool_zone(ngx_conf_t *cf,
+    ngx_antenna_spool_t *spool);
+static ngx_int_t ngx_antenna_spool_init_zone(ngx_shm_zone_t *shm_zone,
+    void *data);
+static ngx_int_t ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle,
+    ngx_str_t *path);
+
+
+uint64_t  ngx_antenna_start;
+
+
+ngx_antenna_spool_t *
+ngx_antenna_spool_add(ngx_conf_t *cf, ngx_array_t *spools,
+    ngx_antenna_spool_t *conf)
+{
+    ngx_uint_t             i;
+    ngx_antenna_spool_t  **spool;
+
+    spool = spools->elts;
+
+    for (i = 0; i < spools->nelts; i++) {
+
+        if (spool[i]->path.len != conf->path.len
+            || ngx_strncmp(spool[i]->path.data, conf->path.data,
+                           conf->path.len)
+               != 0)
+        {
+            continue;
+        }
+
+        if (spool[i]->sync != conf->sync
+            || spool[i]->max_size != conf->max_size
+            || spool[i]->min_free != conf->min_free)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "antenna_spool \"%V\" in %s:%ui has other settings "
+                          "than in %s:%ui", &conf->path, conf->file_name,
+                          conf->line, spool[i]->file_name, spool[i]->line);
+            return NULL;
+        }
+
+        return spool[i];
+    }
+
+    /* the parent first: they are created in this order */
+
+    if (ngx_antenna_spool_path(cf, &conf->path, NULL, "") != NGX_OK
+        || ngx_antenna_spool_path(cf, &conf->path, &conf->tmp, "/tmp/")
+           != NGX_OK
+        || ngx_antenna_spool_path(cf, &conf->path, &conf->new, "/new/")
+           != NGX_OK
+        || ngx_antenna_spool_path(cf, &conf->path, &conf->failed, "/failed/")
+           != NGX_OK
+        || ngx_antenna_spool_path(cf, &conf->path, &conf->corrupt,
+                                  "/corrupt/")
+           != NGX_OK
+        || ngx_antenna_spool_zone(cf, conf) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    ngx_queue_init(&conf->ready);
+
+    spool = ngx_array_push(spools);
+    if (spool == NULL) {
+        return NULL;
+    }
+
+    *spool = conf;
+
+    return conf;
+}
+
+
+/* nginx creates it at start, for the workers' user */
+
+static ngx_int_t
+ngx_antenna_spool_path(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *dir,
+    const char *name)
+{
+    size_t       len;
+    u_char      *p;
+    ngx_path_t  *created;
+
+    len = ngx_strlen(name);
+
+    p = ngx_pnalloc(cf->pool, path->len + len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(p, "%V%s%Z", path, name);
+
+    if (dir) {
+        dir->data = p;
+        dir->len = path->len + len;
+    }
+
+    created = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
+    if (created == NULL) {
+        return NGX_ERROR;
+    }
+
+    created->name.data = p;
+    created->name.len = path->len + len;
+    created->conf_file = cf->conf_file->file.name.data;
+    created->line = cf->conf_file->line;
+
+    return ngx_add_path(cf, &created);
+}
+
+
+static ngx_int_t
+ngx_antenna_spool_zone(ngx_conf_t *cf, ngx_antenna_spool_t *spool)
+{
+    ngx_str_t  name;
+
+    name.len = sizeof("antenna:") - 1 + spool->path.len;
+
+    name.data = ngx_pnalloc(cf->pool, name.len);
+    if (name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(name.data, "antenna:%V", &spool->path);
+
+    spool->shm_zone = ngx_shared_memory_add(cf, &name, NGX_ANTENNA_ZONE_SIZE,
+                                            &ngx_antenna_submit_module);
+    if (spool->shm_zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    spool->shm_zone->init = ngx_antenna_spool_init_zone;
+    spool->shm_zone->data = spool;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_antenna_spool_init_zone(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_antenna_spool_t  *old = data;
+
+    ngx_antenna_spool_t  *spool;
+
+    spool = shm_zone->data;
+    spool->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (old) {
+        spool->sh = old->sh;
+        return NGX_OK;
+    }
+
+    if (shm_zone->shm.exists) {
+        spool->sh = spool->shpool->data;
+        return NGX_OK;
+    }
+
+    spool->sh = ngx_slab_calloc(spool->shpool,
+                                sizeof(ngx_antenna_spool_sh_t));
+    if (spool->sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    spool->shpool->data = spool->sh;
+    spool->sh->overflown = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_antenna_spools_init(ngx_cycle_t *cycle, ngx_array_t *spools)
+{
+    u_char                *p;
+    ngx_str_t              parent;
+    ngx_uint_t             i;
+    ngx_antenna_spool_t  **spool;
+
+    spool = spools->elts;
+
+    for (i = 0; i < spools->nelts; i++) {
+
+        parent = spool[i]->path;
+        p = parent.data + parent.len;
+
+        while (p > parent.data && *--p != '/') { /* void */ }
+
+        parent.len = p - parent.data + 1;
+
+        if (ngx_antenna_spool_sync_dir(cycle, &spool[i]->path) != NGX_OK
+            || ngx_antenna_spool_sync_dir(cycle, &parent) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle, ngx_str_t *path)
+{
+    u_char     name[NGX_MAX_PATH];
+    ngx_fd_t   fd;
+    ngx_int_t  rc;
+
+    if (path->len >= NGX_MAX_PATH) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(name, path->data, path->len + 1);
+
+    rc = NGX_OK;
+    fd = open((char *) name, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+
+    if (fd == -1 || fsync(fd) == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "%s \"%s\" failed, it is to hold the spool",
+                      fd == -1 ? "open()" : "fsync()", name);
+        rc = NGX_ERROR;
+    }
+
+    if (fd != -1) {
+        (void) ngx_close_file(fd);
+    }
+
+    return rc;
+}
+
+
+void
+ngx_antenna_spools_init_worker(ngx_array_t *spools)
+{
+    ngx_time_t            *tp;
+    ngx_uint_t             i;
+    ngx_antenna_spool_t  **spool;
+
+    tp = ngx_timeofday();
+    ngx_antenna_start = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    spool = spools->elts;
+
+    for (i = 0; i < spools->nelts; i++) {
+        ngx_queue_init(&spool[i]->ready);
+        spool[i]->batches = 0;
+        spool[i]->number = 0;
+    }
+}
+
+
+void
+ngx_antenna_spools_exit_worker(ngx_array_t *spools)
+{
+    ngx_antenna_bufs_exit();
+}
+
+
+void
+ngx_antenna_spool_added(ngx_antenna_spool_t *spool,
+    ngx_antenna_spool_file_t *file, ngx_uint_t n)
+{
+    ngx_atomic_t             tail;
+    ngx_antenna_spool_sh_t  *sh;
+
+    sh = spool->sh;
+
+    ngx_shmtx_lock(&spool->shpool->mutex);
+
+    sh->bytes += file->size;
+    sh->crashes += n;
+
+    if (sh->oldest == 0) {
+        sh->oldest = ngx_time();
+    }
+
+    tail = sh->tail;
+
+    if (tail - sh->head == NGX_ANTENNA_SPOOL_RING) {
+        sh->overflown = 1;
+
+    } else {
+        ngx_memcpy(sh->ring[tail % NGX_ANTENNA_SPOOL_RING].name, file->name,
+                   NGX_ANTENNA_SPOOL_NAME);
+
+        /* a killed worker leaves what is behind the tail */
+
+        ngx_memory_barrier();
+        sh->tail = tail + 1;
+    }
+
+    ngx_shmtx_unlock(&spool->shpool->mutex);
+}
+
+
+ngx_int_t
+ngx_antenna_spool_next(ngx_antenna_spool_t *spool,
+    ngx_antenna_spool_name_t *name)
+{
+    ngx_int_t                rc;
+    ngx_antenna_spool_sh_t  *sh;
+
+    sh = spool->sh;
+
+    /* without the lock: asked for often, and seldom true */
+
+    if (sh->head == sh->tail && !sh->overflown) {
+        return NGX_DECLINED;
+    }
+
+    ngx_shmtx_lock(&spool->shpool->mutex);
+
+    if (sh->overflown) {
+        sh->overflown = 0;
+        sh->head = sh->tail;
+        rc = NGX_DONE;
+
+    } else if (sh->head == sh->tail) {
+        rc = NGX_DECLINED;
+
+    } else {
+        *name = sh->ring[sh->head % NGX_ANTENNA_SPOOL_RING];
+        sh->head++;
+        rc = NGX_OK;
+    }
+
+    ngx_shmtx_unlock(&spool->shpool->mutex);
+
+    return rc;
+}

@@ -1,0 +1,321 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#include <ngx_antenna_spool.h>
+
+#include <sys/statvfs.h>
+
+
+/*
+ * A file of the spool, as a thread of the pool writes it.  What is renamed to
+ * new/ is whole; a sync that failed is not tried again, since the kernel may
+ * have dropped the pages and say that all is well the second time.
+ */
+
+
+#define NGX_ANTENNA_FILE_IOVS  64
+
+
+static ngx_int_t ngx_antenna_file_error(ngx_antenna_spool_file_t *file,
+    const char *call, const u_char *name);
+static ngx_int_t ngx_antenna_file_rename(ngx_antenna_spool_file_t *file);
+static ngx_int_t ngx_antenna_file_sync(ngx_antenna_spool_file_t *file);
+static ngx_int_t ngx_antenna_file_sync_dir(ngx_antenna_spool_file_t *file);
+static uint64_t ngx_antenna_file_usec(void);
+
+
+ngx_int_t
+ngx_antenna_file_init(ngx_antenna_spool_file_t *file,
+    ngx_antenna_spool_t *spool, ngx_pool_t *pool)
+{
+    ngx_tm_t  tm;
+
+    ngx_gmtime(ngx_time(), &tm);
+
+    file->spool = spool;
+    file->fd = NGX_INVALID_FILE;
+
+    (void) ngx_snprintf(file->name, NGX_ANTENNA_SPOOL_NAME,
+                        "%4d%02d%02d%02d%02d%02d.%P.%uL.%ui%Z",
+                        tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                        tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec,
+                        ngx_pid, ngx_antenna_start, ++spool->number);
+
+    file->tmp = ngx_pnalloc(pool, spool->tmp.len + spool->new.len
+                                  + 2 * NGX_ANTENNA_SPOOL_NAME);
+    if (file->tmp == NULL) {
+        return NGX_ERROR;
+    }
+
+    file->new = ngx_sprintf(file->tmp, "%V%s%Z", &spool->tmp, file->name);
+
+    ngx_sprintf(file->new, "%V%s%Z", &spool->new, file->name);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_antenna_file_open(ngx_antenna_spool_file_t *file)
+{
+    struct statvfs  fs;
+
+    file->fd = ngx_open_file(file->tmp, NGX_FILE_WRONLY,
+                             NGX_FILE_CREATE_OR_OPEN|O_EXCL|O_CLOEXEC,
+                             NGX_FILE_OWNER_ACCESS);
+
+    if (file->fd == NGX_INVALID_FILE) {
+        return ngx_antenna_file_error(file, "open()", file->tmp);
+    }
+
+    if (file->spool->min_free == 0) {
+        return NGX_OK;
+    }
+
+    if (fstatvfs(file->fd, &fs) == -1) {
+        (void) ngx_antenna_file_error(file, "fstatvfs()", file->tmp);
+
+    } else if ((off_t) fs.f_bavail * (off_t) fs.f_frsize
+               < file->spool->min_free)
+    {
+        ngx_set_errno(0);
+        (void) ngx_antenna_file_error(file, "", file->tmp);
+        file->full = 1;
+
+    } else {
+        return NGX_OK;
+    }
+
+    ngx_antenna_file_discard(file);
+
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_antenna_file_write(ngx_antenna_spool_file_t *file,
+    ngx_antenna_buf_t *bufs)
+{
+    u_char             *pos;
+    ssize_t             n;
+    ngx_uint_t          i, niovs;
+    struct iovec        iovs[NGX_ANTENNA_FILE_IOVS];
+    ngx_antenna_buf_t  *buf;
+
+    pos = bufs ? bufs->data : NULL;
+
+    while (bufs) {
+        niovs = 0;
+
+        for (buf = bufs; buf && niovs < NGX_ANTENNA_FILE_IOVS;
+             buf = buf->next)
+        {
+            iovs[niovs].iov_base = niovs ? buf->data : pos;
+            iovs[niovs].iov_len = buf->last - (u_char *) iovs[niovs].iov_base;
+            niovs++;
+        }
+
+        n = writev(file->fd, iovs, niovs);
+
+        if (n == -1 && ngx_errno == NGX_EINTR) {
+            continue;
+        }
+
+        if (n == -1) {
+            return ngx_antenna_file_error(file, "writev()", file->tmp);
+        }
+
+        file->size += n;
+
+        for (i = 0; i < niovs && n >= (ssize_t) iovs[i].iov_len; i++) {
+            n -= iovs[i].iov_len;
+            bufs = bufs->next;
+            pos = bufs ? bufs->data : NULL;
+        }
+
+        pos += n;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_antenna_file_commit(ngx_antenna_spool_file_t *file)
+{
+    uint64_t   start;
+    ngx_int_t  rc;
+
+    start = ngx_antenna_file_usec();
+
+    switch (file->spool->sync) {
+
+    case NGX_ANTENNA_SYNC_STRICT:
+        rc = ngx_antenna_file_sync(file);
+
+        if (rc == NGX_OK) {
+            rc = ngx_antenna_file_rename(file);
+        }
+
+        if (rc == NGX_OK) {
+            rc = ngx_antenna_file_sync_dir(file);
+        }
+
+        break;
+
+    case NGX_ANTENNA_SYNC_FAST:
+        rc = ngx_antenna_file_rename(file);
+
+        if (rc == NGX_OK) {
+            rc = ngx_antenna_file_sync(file);
+        }
+
+        break;
+
+    default:
+        rc = ngx_antenna_file_rename(file);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* of a network's file system it is close() that says what went wrong */
+
+    if (ngx_close_file(file->fd) == NGX_FILE_ERROR) {
+        file->fd = NGX_INVALID_FILE;
+        return ngx_antenna_file_error(file, "close()", file->new);
+    }
+
+    file->fd = NGX_INVALID_FILE;
+    file->usec = ngx_antenna_file_usec() - start;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_antenna_file_rename(ngx_antenna_spool_file_t *file)
+{
+    if (ngx_rename_file(file->tmp, file->new) == NGX_FILE_ERROR) {
+        return ngx_antenna_file_error(file, "rename()", file->tmp);
+    }
+
+    file->renamed = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_antenna_file_sync(ngx_antenna_spool_file_t *file)
+{
+    if (fsync(file->fd) == -1) {
+        return ngx_antenna_file_error(file, "fsync()", file->tmp);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_antenna_file_sync_dir(ngx_antenna_spool_file_t *file)
+{
+    ngx_fd_t   fd;
+    ngx_err_t  err;
+
+    fd = open((char *) file->spool->new.data, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+
+    if (fd == -1) {
+        return ngx_antenna_file_error(file, "open()", file->spool->new.data);
+    }
+
+    err = fsync(fd) == -1 ? ngx_errno : 0;
+
+    (void) ngx_close_file(fd);
+
+    if (err) {
+        ngx_set_errno(err);
+        return ngx_antenna_file_error(file, "fsync()", file->spool->new.data);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_antenna_file_discard(ngx_antenna_spool_file_t *file)
+{
+    u_char  *name;
+
+    if (file->fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(file->fd);
+        file->fd = NGX_INVALID_FILE;
+    }
+
+    /* nobody was told of it: it must not be there after all */
+
+    name = file->renamed ? file->new : file->tmp;
+
+    (void) ngx_delete_file(name);
+}
+
+
+static ngx_int_t
+ngx_antenna_file_error(ngx_antenna_spool_file_t *file, const char *call,
+    const u_char *name)
+{
+    file->error.err = ngx_errno;
+    file->error.call = call;
+    file->error.name = name;
+
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_antenna_file_failed(ngx_antenna_spool_file_t *file, ngx_log_t *log)
+{
+    if (file->full) {
+        ngx_log_error(NGX_LOG_CRIT, log, 0,
+                      "spool \"%V\" is full: less than "
+                      "antenna_spool_min_free is free, is the storage down?",
+                      &file->spool->path);
+        return NGX_BUSY;
+    }
+
+    ngx_log_error(NGX_LOG_CRIT, log, file->error.err,
+                  "spool: %s \"%s\" failed, the crash is not taken",
+                  file->error.call, file->error.name);
+
+    switch (file->error.err) {
+
+    case NGX_ENOSPC:
+    case EDQUOT:
+    case EROFS:
+    case NGX_EMFILE:
+    case NGX_ENFILE:
+        return NGX_BUSY;
+
+    default:
+        return NGX_ERROR;
+    }
+}
+
+
+static uint64_t
+ngx_antenna_file_usec(void)
+{
+    struct timespec  ts;
+
+    if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1) {
+        return 0;
+    }
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
