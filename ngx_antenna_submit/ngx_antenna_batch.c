@@ -78,18 +78,16 @@ ngx_antenna_batch_start(ngx_antenna_spool_t *spool)
     task->run = ngx_antenna_batch_run;
     task->done = ngx_antenna_batch_done;
 
-    if (ngx_antenna_file_init(&batch->file, spool, task->pool) != NGX_OK) {
-        ngx_tecken_task_destroy(task);
-        return NGX_ERROR;
-    }
-
     ngx_antenna_batch_fill(batch);
 
-    if (ngx_tecken_task_post(spool->thread_pool, task, 0) != NGX_OK) {
-
+    if (ngx_antenna_file_init(&batch->file, spool, batch->n, task->pool)
+        != NGX_OK
+        || ngx_tecken_task_post(spool->thread_pool, task, 0) != NGX_OK)
+    {
         ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "spool \"%V\": the queue of its thread pool is full, "
-                      "see tecken_io_thread_pool", &spool->path);
+                      "spool \"%V\": no memory or the queue of its thread "
+                      "pool is full, see tecken_io_thread_pool",
+                      &spool->path);
 
         while (!ngx_queue_empty(&batch->records)) {
             q = ngx_queue_last(&batch->records);
@@ -179,7 +177,7 @@ ngx_antenna_batch_done(ngx_tecken_task_t *task)
 
     } else {
         rc = NGX_OK;
-        ngx_antenna_spool_added(spool, &batch->file, batch->n);
+        ngx_antenna_spool_added(spool, &batch->file);
     }
 
     /* the next one is on its way while these are answered */

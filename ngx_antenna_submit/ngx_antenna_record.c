@@ -19,7 +19,7 @@ static void ngx_antenna_record_done(ngx_tecken_task_t *task);
 static void ngx_antenna_record_discard(ngx_tecken_task_t *task);
 static void ngx_antenna_record_discarded(ngx_tecken_task_t *task);
 static ngx_int_t ngx_antenna_record_index(ngx_antenna_record_t *rec,
-    const uint8_t *crash_id, time_t received);
+    const uint8_t *crash_id, ngx_uint_t chosen, time_t received);
 static void ngx_antenna_record_free(ngx_antenna_record_t *rec);
 static ngx_antenna_buf_t *ngx_antenna_buf_alloc(ngx_log_t *log);
 
@@ -158,7 +158,7 @@ ngx_antenna_record_object_end(ngx_antenna_record_t *rec)
 
 ngx_int_t
 ngx_antenna_record_commit(ngx_antenna_record_t *rec, const uint8_t *crash_id,
-    time_t received)
+    ngx_uint_t chosen, time_t received)
 {
     ngx_antenna_spool_t  *spool;
 
@@ -170,7 +170,9 @@ ngx_antenna_record_commit(ngx_antenna_record_t *rec, const uint8_t *crash_id,
         return rec->rc;
     }
 
-    if (ngx_antenna_record_index(rec, crash_id, received) != NGX_OK) {
+    if (ngx_antenna_record_index(rec, crash_id, chosen, received)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -205,7 +207,7 @@ ngx_antenna_record_commit(ngx_antenna_record_t *rec, const uint8_t *crash_id,
 
 static ngx_int_t
 ngx_antenna_record_index(ngx_antenna_record_t *rec, const uint8_t *crash_id,
-    time_t received)
+    ngx_uint_t chosen, time_t received)
 {
     off_t               offset;
     u_char             *index, end[TK_SPOOL_END];
@@ -222,6 +224,7 @@ ngx_antenna_record_index(ngx_antenna_record_t *rec, const uint8_t *crash_id,
 
     ngx_memcpy(record.crash_id, crash_id, TK_CRASH_ID);
     record.received = received;
+    record.chosen = (chosen != 0);
     record.objects = rec->objects;
     record.n = rec->n;
 
@@ -348,7 +351,7 @@ ngx_antenna_record_post(ngx_antenna_record_t *rec)
     ngx_antenna_buf_t  *buf, **next;
 
     if (!rec->streamed) {
-        if (ngx_antenna_file_init(&rec->file, rec->spool, rec->task->pool)
+        if (ngx_antenna_file_init(&rec->file, rec->spool, 1, rec->task->pool)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -433,7 +436,7 @@ ngx_antenna_record_done(ngx_tecken_task_t *task)
         rec->usec = rec->file.usec;
         rec->rc = NGX_OK;
 
-        ngx_antenna_spool_added(rec->spool, &rec->file, 1);
+        ngx_antenna_spool_added(rec->spool, &rec->file);
 
     } else if ((rec->committing || (rec->nfull && !rec->destroyed))
                && ngx_antenna_record_post(rec) != NGX_OK)

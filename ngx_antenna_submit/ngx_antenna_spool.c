@@ -276,7 +276,7 @@ ngx_antenna_spools_exit_worker(ngx_array_t *spools)
 
 void
 ngx_antenna_spool_added(ngx_antenna_spool_t *spool,
-    ngx_antenna_spool_file_t *file, ngx_uint_t n)
+    ngx_antenna_spool_file_t *file)
 {
     ngx_atomic_t             tail;
     ngx_antenna_spool_sh_t  *sh;
@@ -286,7 +286,7 @@ ngx_antenna_spool_added(ngx_antenna_spool_t *spool,
     ngx_shmtx_lock(&spool->shpool->mutex);
 
     sh->bytes += file->size;
-    sh->crashes += n;
+    sh->crashes += file->n;
 
     if (sh->oldest == 0) {
         sh->oldest = ngx_time();

@@ -25,8 +25,8 @@
  *   failed/   refused by the storage for good
  *   corrupt/  damaged
  *
- * A file is <YYYYMMDDhhmmss>.<pid>.<start of the process>.<number>: they sort
- * by age, UTC.
+ * A file is <YYYYMMDDhhmmss>.<pid>.<start of the process>.<number>.<crashes>:
+ * they sort by age, UTC.
  */
 
 
@@ -113,6 +113,7 @@ typedef struct {
     ngx_antenna_spool_t          *spool;
     ngx_fd_t                      fd;
     off_t                         size;
+    ngx_uint_t                    n;          /* crashes in it */
     uint64_t                      usec;       /* its syncs took */
     ngx_antenna_spool_error_t     error;
     unsigned                      full:1;     /* min_free is reached */
@@ -185,13 +186,13 @@ ngx_int_t ngx_antenna_record_write(ngx_antenna_record_t *rec,
 tk_spool_object_t *ngx_antenna_record_object_end(ngx_antenna_record_t *rec);
 
 /*
- * The record is whole.  NGX_AGAIN: rec->handler is called with rec->rc,
- * NGX_OK when the crash is durable: who is told of it may forget it.  Now or
- * then NGX_BUSY: the spool is full, NGX_ERROR: it failed; both are logged and
- * nothing is left of the crash.
+ * The record is whole; chosen: the crash id is the client's.  NGX_AGAIN:
+ * rec->handler is called with rec->rc, NGX_OK when the crash is durable: who
+ * is told of it may forget it.  Now or then NGX_BUSY: the spool is full,
+ * NGX_ERROR: it failed; both are logged and nothing is left of the crash.
  */
 ngx_int_t ngx_antenna_record_commit(ngx_antenna_record_t *rec,
-    const uint8_t *crash_id, time_t received);
+    const uint8_t *crash_id, ngx_uint_t chosen, time_t received);
 
 /*
  * Frees the record and what it has written, unless it is committed or about
@@ -247,9 +248,9 @@ ngx_int_t ngx_antenna_batch_add(ngx_antenna_record_t *rec);
 /* the end of a commit: rec->rc is set, rec may be gone afterwards */
 void ngx_antenna_record_committed(ngx_antenna_record_t *rec);
 
-/* the file's name, from pool */
+/* the name of a file for n crashes, from pool */
 ngx_int_t ngx_antenna_file_init(ngx_antenna_spool_file_t *file,
-    ngx_antenna_spool_t *spool, ngx_pool_t *pool);
+    ngx_antenna_spool_t *spool, ngx_uint_t n, ngx_pool_t *pool);
 
 /* in a thread: NGX_OK, or NGX_ERROR and file->error */
 ngx_int_t ngx_antenna_file_open(ngx_antenna_spool_file_t *file);
@@ -265,9 +266,9 @@ ngx_int_t ngx_antenna_file_failed(ngx_antenna_spool_file_t *file,
 /* when this process started, in names of files */
 extern uint64_t  ngx_antenna_start;
 
-/* a file with n crashes is in new/ */
+/* the file is in new/ */
 void ngx_antenna_spool_added(ngx_antenna_spool_t *spool,
-    ngx_antenna_spool_file_t *file, ngx_uint_t n);
+    ngx_antenna_spool_file_t *file);
 
 
 #endif /* _NGX_ANTENNA_SPOOL_H_INCLUDED_ */

@@ -31,20 +31,21 @@ static uint64_t ngx_antenna_file_usec(void);
 
 ngx_int_t
 ngx_antenna_file_init(ngx_antenna_spool_file_t *file,
-    ngx_antenna_spool_t *spool, ngx_pool_t *pool)
+    ngx_antenna_spool_t *spool, ngx_uint_t n, ngx_pool_t *pool)
 {
     ngx_tm_t  tm;
 
     ngx_gmtime(ngx_time(), &tm);
 
     file->spool = spool;
+    file->n = n;
     file->fd = NGX_INVALID_FILE;
 
     (void) ngx_snprintf(file->name, NGX_ANTENNA_SPOOL_NAME,
-                        "%4d%02d%02d%02d%02d%02d.%P.%uL.%ui%Z",
+                        "%4d%02d%02d%02d%02d%02d.%P.%uL.%ui.%ui%Z",
                         tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
                         tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec,
-                        ngx_pid, ngx_antenna_start, ++spool->number);
+                        ngx_pid, ngx_antenna_start, ++spool->number, n);
 
     file->tmp = ngx_pnalloc(pool, spool->tmp.len + spool->new.len
                                   + 2 * NGX_ANTENNA_SPOOL_NAME);

@@ -53,9 +53,10 @@ tk_spool_index(uint8_t *dst, const tk_spool_record_t *rec)
     uint32_t  i;
 
     len = (size_t) snprintf(buf, sizeof(buf),
-                            "{\"crash_id\": \"%.*s\", \"received\": %llu, "
-                            "\"objects\": [", TK_CRASH_ID,
-                            (const char *) rec->crash_id,
+                            "{\"crash_id\": \"%.*s\", \"chosen\": %u, "
+                            "\"received\": %llu, \"objects\": [",
+                            TK_CRASH_ID, (const char *) rec->crash_id,
+                            (unsigned) rec->chosen,
                             (unsigned long long) rec->received);
     if (dst) {
         memcpy(dst, buf, len);
@@ -175,6 +176,7 @@ tk_spool_parse_index(tk_spool_record_t *rec, uint32_t max,
     const tk_spool_end_t *end, const uint8_t *index, const char **reason)
 {
     uint8_t           sha256[TK_SPOOL_SHA256];
+    uint64_t          chosen;
     const uint8_t    *id;
     tk_spool_text_t   t;
 
@@ -190,7 +192,10 @@ tk_spool_parse_index(tk_spool_record_t *rec, uint32_t max,
 
     if (!tk_spool_literal(&t, "{\"crash_id\": \"")
         || (id = tk_spool_bytes(&t, TK_CRASH_ID)) == NULL
-        || !tk_spool_literal(&t, "\", \"received\": ")
+        || !tk_spool_literal(&t, "\", \"chosen\": ")
+        || !tk_spool_number(&t, &chosen)
+        || chosen > 1
+        || !tk_spool_literal(&t, ", \"received\": ")
         || !tk_spool_number(&t, &rec->received)
         || !tk_spool_literal(&t, ", \"objects\": [")
         || !tk_spool_parse_objects(&t, rec, max)
@@ -202,6 +207,7 @@ tk_spool_parse_index(tk_spool_record_t *rec, uint32_t max,
     }
 
     memcpy(rec->crash_id, id, TK_CRASH_ID);
+    rec->chosen = (chosen != 0);
 
     *reason = tk_spool_check(rec, end);
 

@@ -54,6 +54,7 @@ typedef struct {
 typedef struct {
     uint8_t             crash_id[TK_CRASH_ID];
     uint64_t            received;     /* seconds of the epoch */
+    unsigned            chosen:1;     /* the crash id, by the client */
 
     tk_spool_object_t  *objects;      /* in the order they are to be stored:
                                          dump names, dumps, raw crash */

@@ -59,6 +59,7 @@ record(file_t *f, tk_spool_object_t *objects)
 
     memcpy(rec.crash_id, ID, TK_CRASH_ID);
     rec.received = 1474200000;
+    rec.chosen = 1;
     rec.objects = objects;
     rec.n = 4;
 
@@ -129,7 +130,8 @@ test_whole(file_t *f, size_t index)
     /* what docs/spool.md says of these two lines */
 
     n = (size_t) snprintf(line, sizeof(line), "%s",
-        "{\"crash_id\": \"" ID "\", \"received\": 1474200000, \"objects\": ["
+        "{\"crash_id\": \"" ID "\", \"chosen\": 1, \"received\": 1474200000, "
+        "\"objects\": ["
         "{\"kind\": \"dump_names\", \"offset\": 68, \"length\": 41, "
         "\"sha256\": \"");
 
@@ -152,6 +154,7 @@ test_whole(file_t *f, size_t index)
     tap_is_int(parse(f->data, f->len, &rec, 4, &reason), 0, "read again");
     tap_is_str(rec.crash_id, TK_CRASH_ID, ID, "the crash id");
     tap_is_int((int64_t) rec.received, 1474200000, "when it was received");
+    tap_is_int(rec.chosen, 1, "who chose the id");
     tap_is_int(rec.n, 4, "the objects");
 
     tap_is_int(objects[0].kind, TK_SPOOL_DUMP_NAMES, "dump names first");
@@ -231,8 +234,8 @@ test_lies(void)
     "{\"kind\": \"" kind "\", \"offset\": " offset ", \"length\": " length    \
     ", \"sha256\": \"" SHA "\"}"
 #define INDEX(objects)                                                        \
-    "{\"crash_id\": \"" ID "\", \"received\": 1, \"objects\": ["              \
-    objects "]}\n"
+    "{\"crash_id\": \"" ID "\", \"chosen\": 0, \"received\": 1, "            \
+    "\"objects\": [" objects "]}\n"
 #define NAMES  OBJ("dump_names", "28", "2")
 #define RAW    OBJ("raw_crash", "26", "2")
 #define DUMP(name, offset, length)                                            \
