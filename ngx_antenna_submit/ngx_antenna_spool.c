@@ -46,7 +46,11 @@ ngx_antenna_spool_add(ngx_conf_t *cf, ngx_array_t *spools,
 
         if (spool[i]->sync != conf->sync
             || spool[i]->max_size != conf->max_size
-            || spool[i]->min_free != conf->min_free)
+            || spool[i]->min_free != conf->min_free
+            || spool[i]->storage != conf->storage
+            || spool[i]->layout != conf->layout
+            || spool[i]->crashmovers != conf->crashmovers
+            || spool[i]->retry_max != conf->retry_max)
         {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "antenna_spool \"%V\" in %s:%ui has other settings "

@@ -32,6 +32,7 @@
 
 #define NGX_ANTENNA_SPOOL_NAME   80
 #define NGX_ANTENNA_SPOOL_RING   4096
+#define NGX_ANTENNA_MOVING       64
 
 #define NGX_ANTENNA_SYNC_STRICT  0     /* file, rename, directory */
 #define NGX_ANTENNA_SYNC_FAST    1     /* rename, file */
@@ -41,6 +42,15 @@
 typedef struct {
     u_char                        name[NGX_ANTENNA_SPOOL_NAME];
 } ngx_antenna_spool_name_t;
+
+
+/* a file that is being moved, or whose mover was killed meanwhile */
+
+typedef struct {
+    ngx_pid_t                     pid;        /* 0: not now */
+    ngx_uint_t                    deaths;
+    ngx_antenna_spool_name_t      file;
+} ngx_antenna_spool_moving_t;
 
 
 /* in shared memory */
@@ -55,6 +65,8 @@ typedef struct {
     ngx_atomic_t                  tail;
     ngx_atomic_t                  overflown;
     ngx_antenna_spool_name_t      ring[NGX_ANTENNA_SPOOL_RING];
+
+    ngx_antenna_spool_moving_t    moving[NGX_ANTENNA_MOVING];
 } ngx_antenna_spool_sh_t;
 
 
@@ -79,6 +91,12 @@ struct ngx_antenna_spool_s {
     ngx_uint_t                    sync;
     off_t                         max_size;   /* 0: none */
     off_t                         min_free;
+
+    /* the mover's, see ngx_antenna_mover.h */
+    ngx_tecken_storage_t         *storage;    /* NULL: crashes are dropped */
+    ngx_uint_t                    layout;
+    ngx_uint_t                    crashmovers;
+    ngx_msec_t                    retry_max;
 
     ngx_shm_zone_t               *shm_zone;
     ngx_antenna_spool_sh_t       *sh;
@@ -203,8 +221,8 @@ void ngx_antenna_record_destroy(ngx_antenna_record_t *rec);
 
 /*
  * The spool of this path, in spools (ngx_antenna_spool_t *): the one that is
- * there, or conf, whose path, sync, max_size, min_free, file_name and line
- * are set.  NULL: error, logged.
+ * there, or conf, in which path and settings, file_name and line are set.
+ * NULL: error, logged.
  */
 ngx_antenna_spool_t *ngx_antenna_spool_add(ngx_conf_t *cf,
     ngx_array_t *spools, ngx_antenna_spool_t *conf);
