@@ -26,7 +26,7 @@ static ngx_int_t ngx_tecken_metrics_cells(ngx_tecken_metrics_sh_t *sh,
 static uint64_t ngx_tecken_metrics_created(ngx_tecken_metric_t *m);
 
 
-const ngx_tecken_bucket_t  ngx_tecken_buckets[] = {
+const ngx_tecken_bucket_t  ngx_tecken_buckets[NGX_TECKEN_BUCKETS] = {
     { 50, ngx_string("0.00005") },
     { 100, ngx_string("0.0001") },
     { 250, ngx_string("0.00025") },
@@ -49,8 +49,28 @@ const ngx_tecken_bucket_t  ngx_tecken_buckets[] = {
     { (uint64_t) -1, ngx_string("+Inf") }
 };
 
-const ngx_uint_t  ngx_tecken_nbuckets = sizeof(ngx_tecken_buckets)
-                                        / sizeof(ngx_tecken_bucket_t);
+const ngx_tecken_bucket_t  ngx_tecken_size_buckets[NGX_TECKEN_BUCKETS] = {
+    { 256, ngx_string("256") },
+    { 512, ngx_string("512") },
+    { 1024, ngx_string("1024") },
+    { 2048, ngx_string("2048") },
+    { 4096, ngx_string("4096") },
+    { 8192, ngx_string("8192") },
+    { 16384, ngx_string("16384") },
+    { 32768, ngx_string("32768") },
+    { 65536, ngx_string("65536") },
+    { 131072, ngx_string("131072") },
+    { 262144, ngx_string("262144") },
+    { 524288, ngx_string("524288") },
+    { 1048576, ngx_string("1048576") },
+    { 2097152, ngx_string("2097152") },
+    { 4194304, ngx_string("4194304") },
+    { 8388608, ngx_string("8388608") },
+    { 16777216, ngx_string("16777216") },
+    { 33554432, ngx_string("33554432") },
+    { 67108864, ngx_string("67108864") },
+    { (uint64_t) -1, ngx_string("+Inf") }
+};
 
 
 ngx_tecken_metrics_t *
@@ -436,7 +456,7 @@ ngx_tecken_metrics_cells(ngx_tecken_metrics_sh_t *sh, ngx_slab_pool_t *shpool,
         return NGX_OK;
     }
 
-    n = (m->type == NGX_TECKEN_METRIC_COUNTER) ? 1 : ngx_tecken_nbuckets + 1;
+    n = (m->type == NGX_TECKEN_METRIC_COUNTER) ? 1 : NGX_TECKEN_BUCKETS + 1;
 
     if (sh->ncells + n > NGX_TECKEN_METRICS_CELLS) {
         return NGX_ERROR;
@@ -510,11 +530,12 @@ ngx_tecken_metrics_count(ngx_tecken_metric_t *m, ngx_uint_t n)
 
 
 void
-ngx_tecken_metrics_observe(ngx_tecken_metric_t *m, uint64_t usec)
+ngx_tecken_metrics_observe(ngx_tecken_metric_t *m, uint64_t value)
 {
-    ngx_uint_t             n;
-    ngx_atomic_t          *cell;
-    ngx_tecken_metrics_t  *metrics;
+    ngx_uint_t                  n;
+    ngx_atomic_t               *cell;
+    ngx_tecken_metrics_t       *metrics;
+    const ngx_tecken_bucket_t  *buckets;
 
     if (m == NULL || m->metrics == NULL || m->metrics->row == NULL) {
         return;
@@ -522,16 +543,18 @@ ngx_tecken_metrics_observe(ngx_tecken_metric_t *m, uint64_t usec)
 
     metrics = m->metrics;
 
-    for (n = 0; usec > ngx_tecken_buckets[n].usec; n++) { /* void */ }
+    buckets = ngx_tecken_buckets_of(m);
+
+    for (n = 0; value > buckets[n].value; n++) { /* void */ }
 
     cell = &metrics->row[m->cell];
 
     (void) ngx_atomic_fetch_add(&cell[n], 1);
-    (void) ngx_atomic_fetch_add(&cell[ngx_tecken_nbuckets],
-                                (ngx_atomic_int_t) usec);
+    (void) ngx_atomic_fetch_add(&cell[NGX_TECKEN_BUCKETS],
+                                (ngx_atomic_int_t) value);
 
     if (m->head.len) {
-        ngx_tecken_statsd_observe(metrics->statsd, m, usec);
+        ngx_tecken_statsd_observe(metrics->statsd, m, value);
     }
 }
 

@@ -25,6 +25,7 @@
 #define NGX_TECKEN_METRIC_COUNTER    0
 #define NGX_TECKEN_METRIC_GAUGE      1
 #define NGX_TECKEN_METRIC_HISTOGRAM  2    /* of seconds, observed in usec */
+#define NGX_TECKEN_METRIC_SIZE       3    /* a histogram of bytes */
 
 
 typedef struct ngx_tecken_metrics_s     ngx_tecken_metrics_t;
@@ -90,10 +91,11 @@ void ngx_tecken_metrics_exit_worker(ngx_tecken_metrics_t *metrics,
 
 /*
  * m may be NULL in both, or never added: nothing happens.  count() takes a
- * counter, observe() a histogram, nothing checks it: tens of nanoseconds.
+ * counter, observe() a histogram, in microseconds or bytes, nothing checks it:
+ * tens of nanoseconds.
  */
 void ngx_tecken_metrics_count(ngx_tecken_metric_t *m, ngx_uint_t n);
-void ngx_tecken_metrics_observe(ngx_tecken_metric_t *m, uint64_t usec);
+void ngx_tecken_metrics_observe(ngx_tecken_metric_t *m, uint64_t value);
 
 /*
  * Adds n, which may be negative, to a gauge that has no value().  A worker

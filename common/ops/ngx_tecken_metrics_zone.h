@@ -33,7 +33,7 @@ typedef struct ngx_tecken_statsd_s  ngx_tecken_statsd_t;
 
 
 typedef struct {
-    uint64_t                   usec;
+    uint64_t                   value;        /* usec or bytes */
     ngx_str_t                  le;
 } ngx_tecken_bucket_t;
 
@@ -83,8 +83,14 @@ struct ngx_tecken_metrics_s {
 
 /* of a histogram: one cell for each bucket, the last is +Inf, then the sum */
 
-extern const ngx_tecken_bucket_t  ngx_tecken_buckets[];
-extern const ngx_uint_t           ngx_tecken_nbuckets;
+#define NGX_TECKEN_BUCKETS  20
+
+extern const ngx_tecken_bucket_t  ngx_tecken_buckets[NGX_TECKEN_BUCKETS];
+extern const ngx_tecken_bucket_t  ngx_tecken_size_buckets[NGX_TECKEN_BUCKETS];
+
+#define ngx_tecken_buckets_of(m)                                              \
+    ((m)->type == NGX_TECKEN_METRIC_SIZE ? ngx_tecken_size_buckets            \
+                                         : ngx_tecken_buckets)
 
 
 /* the sum of a gauge without value() */
@@ -101,7 +107,7 @@ void ngx_tecken_statsd_exit_worker(ngx_tecken_statsd_t *st);
 void ngx_tecken_statsd_count(ngx_tecken_statsd_t *st, ngx_tecken_metric_t *m,
     ngx_uint_t n);
 void ngx_tecken_statsd_observe(ngx_tecken_statsd_t *st,
-    ngx_tecken_metric_t *m, uint64_t usec);
+    ngx_tecken_metric_t *m, uint64_t value);
 
 
 #endif /* _NGX_TECKEN_METRICS_ZONE_H_INCLUDED_ */

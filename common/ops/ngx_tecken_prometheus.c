@@ -117,6 +117,7 @@ ngx_tecken_metrics_prometheus(ngx_tecken_metrics_t *metrics, ngx_pool_t *pool)
             switch (m->type) {
 
             case NGX_TECKEN_METRIC_HISTOGRAM:
+            case NGX_TECKEN_METRIC_SIZE:
                 rc = ngx_tecken_prometheus_histogram(&pr, m);
                 break;
 
@@ -179,7 +180,7 @@ ngx_tecken_prometheus_family(ngx_tecken_prometheus_t *pr,
     size_t       i;
     ngx_buf_t   *b;
 
-    static char  *types[] = { "counter", "gauge", "histogram" };
+    static char  *types[] = { "counter", "gauge", "histogram", "histogram" };
 
     b = ngx_tecken_prometheus_room(pr, 2 * m->name.len + 2 * m->help.len
                             + sizeof("# HELP  \n# TYPE  histogram\n") - 1);
@@ -237,16 +238,17 @@ static ngx_int_t
 ngx_tecken_prometheus_histogram(ngx_tecken_prometheus_t *pr,
     ngx_tecken_metric_t *m)
 {
-    char        *comma, *labels;
-    size_t       len;
-    uint64_t    *cell, count, sum;
-    ngx_buf_t   *b;
-    ngx_uint_t   i;
+    char                       *comma, *labels;
+    size_t                      len;
+    uint64_t                   *cell, count, sum;
+    ngx_buf_t                  *b;
+    ngx_uint_t                  i;
+    const ngx_tecken_bucket_t  *buckets;
 
     len = m->name.len + m->labels.len
-          + sizeof("_bucket{,le=\"0.00005\"} .000000\n") - 1 + NGX_INT64_LEN;
+          + sizeof("_bucket{,le=\"67108864\"} .000000\n") - 1 + NGX_INT64_LEN;
 
-    b = ngx_tecken_prometheus_room(pr, (ngx_tecken_nbuckets + 2) * len);
+    b = ngx_tecken_prometheus_room(pr, (NGX_TECKEN_BUCKETS + 2) * len);
     if (b == NULL) {
         return NGX_ERROR;
     }
@@ -257,20 +259,28 @@ ngx_tecken_prometheus_histogram(ngx_tecken_prometheus_t *pr,
     cell = &pr->cells[m->cell];
     count = 0;
 
-    for (i = 0; i < ngx_tecken_nbuckets; i++) {
+    buckets = ngx_tecken_buckets_of(m);
+
+    for (i = 0; i < NGX_TECKEN_BUCKETS; i++) {
         count += cell[i];
 
         b->last = ngx_sprintf(b->last, "%V_bucket{%V%sle=\"%V\"} %uL\n",
                               &m->name, &m->labels, comma,
-                              &ngx_tecken_buckets[i].le, count);
+                              &buckets[i].le, count);
     }
 
     sum = cell[i];
 
     b->last = ngx_sprintf(b->last, "%V_sum", &m->name);
     b->last = ngx_sprintf(b->last, labels, &m->labels);
-    b->last = ngx_sprintf(b->last, "%uL.%06uL\n", sum / 1000000,
-                          sum % 1000000);
+
+    if (m->type == NGX_TECKEN_METRIC_SIZE) {
+        b->last = ngx_sprintf(b->last, "%uL\n", sum);
+
+    } else {
+        b->last = ngx_sprintf(b->last, "%uL.%06uL\n", sum / 1000000,
+                              sum % 1000000);
+    }
 
     b->last = ngx_sprintf(b->last, "%V_count", &m->name);
     b->last = ngx_sprintf(b->last, labels, &m->labels);

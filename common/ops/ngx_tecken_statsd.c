@@ -266,6 +266,9 @@ ngx_tecken_statsd_prepare(ngx_tecken_statsd_t *st, ngx_pool_t *pool,
     if (m->type == NGX_TECKEN_METRIC_HISTOGRAM) {
         *p++ = 'm'; *p++ = 's';
 
+    } else if (m->type == NGX_TECKEN_METRIC_SIZE) {
+        *p++ = 'h';
+
     } else {
         *p++ = m->samples ? 'h' : 'c';
     }
@@ -375,17 +378,24 @@ ngx_tecken_statsd_count(ngx_tecken_statsd_t *st, ngx_tecken_metric_t *m,
 
 void
 ngx_tecken_statsd_observe(ngx_tecken_statsd_t *st, ngx_tecken_metric_t *m,
-    uint64_t usec)
+    uint64_t value)
 {
     u_char  *p;
 
     p = ngx_tecken_statsd_line(st, m);
 
-    if (p) {
-        ngx_tecken_statsd_line_end(st, m,
-                                   ngx_sprintf(p, "%uL.%03uL",
-                                               usec / 1000, usec % 1000));
+    if (p == NULL) {
+        return;
     }
+
+    if (m->type == NGX_TECKEN_METRIC_SIZE) {
+        p = ngx_sprintf(p, "%uL", value);
+
+    } else {
+        p = ngx_sprintf(p, "%uL.%03uL", value / 1000, value % 1000);
+    }
+
+    ngx_tecken_statsd_line_end(st, m, p);
 }
 
 
