@@ -255,6 +255,10 @@ ngx_antenna_record_destroy(ngx_antenna_record_t *rec)
 {
     rec->destroyed = 1;
 
+    /* the caller's is gone before what is under way ends */
+
+    rec->log = ngx_cycle->log;
+
     if (rec->posted || rec->committing) {
         return;
     }
@@ -420,7 +424,6 @@ ngx_antenna_record_run(ngx_tecken_task_t *task)
 static void
 ngx_antenna_record_done(ngx_tecken_task_t *task)
 {
-    ngx_log_t             *log;
     ngx_antenna_record_t  *rec = task->data;
 
     rec->posted = 0;
@@ -429,8 +432,7 @@ ngx_antenna_record_done(ngx_tecken_task_t *task)
     rec->out = NULL;
 
     if (rec->file.error.call) {
-        log = rec->destroyed ? ngx_cycle->log : rec->log;
-        rec->rc = ngx_antenna_file_failed(&rec->file, log);
+        rec->rc = ngx_antenna_file_failed(&rec->file, rec->log);
 
     } else if (rec->final) {
         rec->usec = rec->file.usec;
