@@ -65,6 +65,10 @@ static const struct {
         400, tk_string("malformed_invalid_uuid"),
         "an invalid crash id" },
 
+    [TK_MALFORMED_DUPLICATE] = {
+        400, tk_string("malformed_duplicate_header"),
+        "several headers of which there is to be one" },
+
     [TK_MALFORMED_TOO_LARGE] = {
         413, tk_string("malformed_too_large"),
         "too large a body" },

@@ -29,6 +29,7 @@ typedef enum {
     TK_MALFORMED_DUMP_NAME,
     TK_MALFORMED_NO_ANNOTATIONS,
     TK_MALFORMED_UUID,
+    TK_MALFORMED_DUPLICATE,           /* a header that is to be there once */
 
     /* 413 */
     TK_MALFORMED_TOO_LARGE,           /* the body, inflated */

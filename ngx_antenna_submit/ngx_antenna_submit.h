@@ -1,0 +1,259 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#ifndef _NGX_ANTENNA_SUBMIT_H_INCLUDED_
+#define _NGX_ANTENNA_SUBMIT_H_INCLUDED_
+
+
+#include <ngx_antenna_spool.h>
+#include <ngx_antenna_throttle.h>
+#include <tk_crash_form.h>
+#include <tk_inflate.h>
+
+
+#define NGX_ANTENNA_DIALECT_2018   0
+#define NGX_ANTENNA_DIALECT_2026   1
+
+#define NGX_ANTENNA_LAYOUT_2018    0
+#define NGX_ANTENNA_LAYOUT_2022    1
+
+#define NGX_ANTENNA_ID_ACCEPT      0     /* a client's own crash id */
+#define NGX_ANTENNA_ID_BEARER      1
+#define NGX_ANTENNA_ID_IGNORE      2
+
+/* what is parsed, hashed and inflated before others have their turn */
+#define NGX_ANTENNA_TURN           65536
+
+#define NGX_ANTENNA_MALFORMED      (TK_MALFORMED_NO_MEMORY + 1)
+#define NGX_ANTENNA_RESULTS        4
+
+
+typedef struct {
+    ngx_tecken_metric_t            incoming;
+    ngx_tecken_metric_t            gzipped;
+    ngx_tecken_metric_t            size;          /* of forms, bytes */
+    ngx_tecken_metric_t            size_gzipped;
+    ngx_tecken_metric_t            malformed[NGX_ANTENNA_MALFORMED];
+    ngx_tecken_metric_t            results[NGX_ANTENNA_RESULTS];
+    ngx_tecken_metric_t           *rules;
+    ngx_uint_t                     nrules;
+    ngx_tecken_metric_t            unauthorized;
+    ngx_tecken_metric_t            failed;        /* to be made durable */
+    ngx_tecken_metric_t            vanished;      /* clients */
+    ngx_tecken_metric_t            on_post;
+    ngx_tecken_metric_t            handling;
+    ngx_tecken_metric_t            sync;
+} ngx_antenna_metrics_t;
+
+
+typedef struct {
+    ngx_array_t                    throttles;  /* ngx_antenna_throttle_t * */
+    ngx_array_t                    spools;     /* ngx_antenna_spool_t * */
+
+    ngx_uint_t                     seed;
+
+    ngx_open_file_t               *log;        /* NULL: none */
+
+    ngx_antenna_metrics_t          metrics;
+
+    unsigned                       log_set:1;
+    unsigned                       dialect_2018:1;    /* of some location */
+} ngx_antenna_submit_main_conf_t;
+
+
+typedef struct {
+    tk_str_t                       from;
+    tk_str_t                       to;
+} ngx_antenna_alias_t;
+
+
+typedef struct {
+    u_char                         sha256[SHA256_DIGEST_LENGTH];
+} ngx_antenna_token_t;
+
+
+typedef struct {
+    ngx_flag_t                     enable;
+
+    ngx_uint_t                     dialect;
+    ngx_flag_t                     strict;
+
+    off_t                          inflated_size;
+    size_t                         annotation_size;
+    size_t                         annotations_size;
+    ngx_uint_t                     annotations;
+    ngx_uint_t                     parts;
+    ngx_uint_t                     part_headers;
+    size_t                         part_headers_size;
+    ngx_uint_t                     json_depth;
+    ngx_uint_t                     dumps;
+
+    ngx_msec_t                     body_timeout;
+    size_t                         body_min_rate;
+
+    ngx_uint_t                     client_id;
+    ngx_array_t                   *tokens;     /* ngx_antenna_token_t */
+
+    ngx_array_t                   *aliases;    /* ngx_antenna_alias_t */
+    ngx_array_t                   *removed;    /* tk_str_t */
+
+    ngx_str_t                      throttle_name;
+    ngx_antenna_throttle_t        *throttle;   /* NULL: all */
+
+    ngx_http_complex_value_t      *allow_origin;
+
+    ngx_str_t                      spool_path;
+    ngx_uint_t                     spool_sync;
+    off_t                          spool_max_size;
+    off_t                          spool_min_free;
+    ngx_str_t                      store_to;
+    ngx_uint_t                     layout;
+    ngx_uint_t                     crashmovers;
+    ngx_msec_t                     retry_max;
+
+    ngx_antenna_spool_t           *spool;
+    tk_crash_conf_t                form;       /* without its boundary */
+
+    u_char                        *file_name;  /* where it is enabled */
+    ngx_uint_t                     line;
+} ngx_antenna_submit_loc_conf_t;
+
+
+typedef struct {
+    ngx_http_request_t            *request;
+
+    tk_crash_form_t                form;
+    tk_inflate_t                  *inflate;    /* NULL: not compressed */
+    ngx_antenna_record_t          *record;     /* NULL: no dump yet */
+
+    ngx_chain_t                   *in;         /* of the body, to be read */
+    off_t                          received;   /* bytes of the body */
+    off_t                          size;       /* of the form */
+    size_t                         turn;       /* bytes in this turn */
+
+    ngx_event_t                    next;       /* the next turn */
+    ngx_event_t                    timer;      /* of the whole body */
+    ngx_msec_t                     began;      /* reading the body */
+    ngx_msec_t                     blocked_at;
+    ngx_msec_t                     stalled;    /* by our own disk */
+
+    uint64_t                       started;    /* usec, monotonic */
+    struct timeval                 start;
+    struct timeval                 submitted;
+
+    ngx_str_t                      result;     /* for variables */
+    ngx_str_t                      reason;
+    ngx_str_t                      rule;
+    ngx_uint_t                     percentage;
+    u_char                         id[TK_CRASH_ID];
+
+    ngx_int_t                      failed;     /* NGX_BUSY, NGX_ERROR */
+    tk_malformed_e                 malformed;
+
+    u_char                         boundary[TK_FORM_BOUNDARY_2018];
+
+    unsigned                       has_form:1;
+    unsigned                       compressed:1;
+    unsigned                       inflated:1; /* a whole stream */
+    unsigned                       pending:1;  /* more output of it */
+    unsigned                       ended:1;    /* the form */
+    unsigned                       drain:1;    /* the verdict is known */
+    unsigned                       blocked:1;  /* the record is full */
+    unsigned                       committing:1;
+    unsigned                       has_id:1;
+    unsigned                       chosen:1;
+} ngx_antenna_submit_ctx_t;
+
+
+/* conf */
+
+char *ngx_antenna_submit_merge_form(ngx_conf_t *cf,
+    ngx_antenna_submit_loc_conf_t *alcf);
+char *ngx_antenna_submit_merge_spool(ngx_conf_t *cf,
+    ngx_antenna_submit_loc_conf_t *alcf);
+
+char *ngx_antenna_conf_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_antenna_conf_client_id(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_antenna_conf_remove(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_antenna_conf_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_antenna_conf_spool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* handler */
+
+ngx_int_t ngx_antenna_submit_handler(ngx_http_request_t *r);
+
+/* body */
+
+void ngx_antenna_body_init(ngx_http_request_t *r);
+void ngx_antenna_body_cleanup(ngx_antenna_submit_ctx_t *ctx);
+
+/* the handler of ctx->record while the body is read */
+void ngx_antenna_body_resume(ngx_antenna_record_t *rec);
+
+/* crash */
+
+/*
+ * Data of the form, TURN bytes at most, all of which are used; eof: nothing
+ * follows.  What was found is in ctx: ended, drain, blocked.
+ */
+void ngx_antenna_crash_parse(ngx_antenna_submit_ctx_t *ctx,
+    const u_char *data, size_t len, ngx_uint_t eof);
+
+/* the form and the body have ended: NGX_AGAIN, or the answer's rc */
+ngx_int_t ngx_antenna_crash_decide(ngx_antenna_submit_ctx_t *ctx);
+
+/* the crash is not to be kept: what is left of the body is skipped */
+void ngx_antenna_crash_refuse(ngx_antenna_submit_ctx_t *ctx,
+    tk_malformed_e reason);
+void ngx_antenna_crash_drop(ngx_antenna_submit_ctx_t *ctx);
+
+/* answer */
+
+ngx_int_t ngx_antenna_answer_crash_id(ngx_antenna_submit_ctx_t *ctx);
+ngx_int_t ngx_antenna_answer_rejected(ngx_antenna_submit_ctx_t *ctx);
+ngx_int_t ngx_antenna_answer_malformed(ngx_antenna_submit_ctx_t *ctx,
+    tk_malformed_e reason);
+ngx_int_t ngx_antenna_answer_unauthorized(ngx_antenna_submit_ctx_t *ctx);
+ngx_int_t ngx_antenna_answer_failed(ngx_antenna_submit_ctx_t *ctx);
+ngx_int_t ngx_antenna_answer_slow(ngx_antenna_submit_ctx_t *ctx);
+ngx_int_t ngx_antenna_answer_method(ngx_http_request_t *r);
+ngx_int_t ngx_antenna_answer_options(ngx_http_request_t *r);
+ngx_int_t ngx_antenna_answer_not_found(ngx_http_request_t *r);
+
+/* metrics */
+
+ngx_int_t ngx_antenna_metrics_add(ngx_conf_t *cf,
+    ngx_antenna_submit_main_conf_t *amcf);
+void ngx_antenna_metrics_refused(ngx_antenna_submit_main_conf_t *amcf,
+    tk_malformed_e reason);
+void ngx_antenna_metrics_verdict(ngx_antenna_submit_main_conf_t *amcf,
+    ngx_str_t *rule, ngx_antenna_result_e result);
+
+/* log */
+
+#define NGX_ANTENNA_LOG_ERROR  3
+#define NGX_ANTENNA_LOG_INFO   6
+
+/* a mozlog line of antenna_log, if there is one */
+void ngx_cdecl ngx_antenna_log(ngx_antenna_submit_main_conf_t *amcf,
+    ngx_uint_t severity, const char *type, const char *fmt, ...);
+
+/* variables */
+
+ngx_int_t ngx_antenna_submit_add_variables(ngx_conf_t *cf);
+
+/* an ngx_antenna_annotation_pt, data is ngx_antenna_submit_ctx_t * */
+ngx_int_t ngx_antenna_annotation(void *data, ngx_str_t *name,
+    ngx_str_t *value);
+
+
+extern uint64_t  ngx_antenna_random_state;
+
+
+#endif /* _NGX_ANTENNA_SUBMIT_H_INCLUDED_ */
