@@ -35,7 +35,7 @@ typedef struct ngx_antenna_move_s   ngx_antenna_move_t;
 
 
 typedef enum {
-    NGX_ANTENNA_STORED = 0,           /* a crash; value: usec it took */
+    NGX_ANTENNA_STORED = 0,           /* a crash; value: msec it took */
     NGX_ANTENNA_RETRY,                /* a file, an attempt failed */
     NGX_ANTENNA_REFUSED,              /* a crash, for good: in failed/ */
     NGX_ANTENNA_CORRUPT               /* a file: in corrupt/ */
@@ -53,6 +53,7 @@ struct ngx_antenna_entry_s {
                                                  waiting: until when */
     ngx_uint_t                    attempts;
     ngx_uint_t                    records;    /* that are done with */
+    unsigned                      poison:1;   /* workers died of it */
     u_char                        name[NGX_ANTENNA_SPOOL_NAME];
 };
 
@@ -131,6 +132,10 @@ uint64_t ngx_antenna_name_time(const u_char *name);
 ngx_int_t ngx_antenna_move_start(ngx_antenna_mover_t *mover,
     ngx_antenna_entry_t *entry);
 void ngx_antenna_move_cancel(ngx_queue_t *q);
+
+/* of the crash that a move, another than this one, stores; or NULL */
+const uint8_t *ngx_antenna_move_crash_id(ngx_queue_t *q,
+    ngx_antenna_move_t *except);
 
 /* does another move store a crash of this id? */
 ngx_uint_t ngx_antenna_mover_stores(ngx_antenna_mover_t *mover,

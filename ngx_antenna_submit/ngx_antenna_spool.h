@@ -48,6 +48,7 @@ typedef struct {
 
 typedef struct {
     ngx_pid_t                     pid;        /* 0: not now */
+    time_t                        since;
     ngx_uint_t                    deaths;
     ngx_antenna_spool_name_t      file;
 } ngx_antenna_spool_moving_t;

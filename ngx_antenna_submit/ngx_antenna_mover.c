@@ -1,0 +1,781 @@
+
+/*
+ * This Source Code Form is subject to the terms of the Mozilla Public
+ * License, v. 2.0. If a copy of the MPL was not distributed with this
+ * file, You can obtain one at https://mozilla.org/MPL/2.0/.
+ */
+
+
+#include <ngx_antenna_mover.h>
+
+#include <sys/file.h>
+
+
+#define NGX_ANTENNA_TICK       100    /* ms */
+#define NGX_ANTENNA_RESCAN     60000
+#define NGX_ANTENNA_BACKOFF    1000
+#define NGX_ANTENNA_SOON       1000
+#define NGX_ANTENNA_FORGOTTEN  3600   /* sec */
+#define NGX_ANTENNA_BEHIND     32     /* files: fresh ones take turns */
+
+
+static void ngx_antenna_mover_tick(ngx_event_t *ev);
+static ngx_int_t ngx_antenna_mover_lock(ngx_antenna_mover_t *mover);
+static void ngx_antenna_mover_take_over(ngx_antenna_mover_t *mover);
+static void ngx_antenna_mover_release(ngx_antenna_mover_t *mover);
+static void ngx_antenna_mover_news(ngx_antenna_mover_t *mover);
+static void ngx_antenna_mover_scan(ngx_antenna_mover_t *mover);
+static void ngx_antenna_mover_scanned(ngx_tecken_task_t *task);
+static void ngx_antenna_mover_add(ngx_antenna_mover_t *mover,
+    const u_char *name);
+static void ngx_antenna_mover_remove(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry);
+static void ngx_antenna_mover_go(ngx_antenna_mover_t *mover);
+static ngx_antenna_entry_t *ngx_antenna_mover_pick(
+    ngx_antenna_mover_t *mover);
+static void ngx_antenna_mover_wait(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry, ngx_msec_t msec);
+static void ngx_antenna_mover_ready(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry);
+static ngx_msec_t ngx_antenna_mover_backoff(ngx_antenna_mover_t *mover,
+    ngx_uint_t attempts);
+static void ngx_antenna_mover_gauges(ngx_antenna_mover_t *mover);
+
+static ngx_int_t ngx_antenna_moving_begin(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry);
+static void ngx_antenna_moving_end(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry, ngx_uint_t gone);
+static void ngx_antenna_moving_bury(ngx_antenna_mover_t *mover);
+static ngx_uint_t ngx_antenna_moving_dead(ngx_antenna_spool_moving_t *m);
+
+static ngx_antenna_entry_t *ngx_antenna_entry_find(
+    ngx_antenna_mover_t *mover, const u_char *name);
+static void ngx_antenna_entry_insert_age(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static void ngx_antenna_entry_insert_order(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static void ngx_antenna_entry_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel, size_t offset);
+
+
+static ngx_connection_t  ngx_antenna_mover_dummy = {
+    .fd = (ngx_socket_t) -1
+};
+
+
+#define ngx_antenna_entry_of(node, link)                                      \
+    ngx_rbtree_data(node, ngx_antenna_entry_t, link)
+
+
+ngx_antenna_mover_t *
+ngx_antenna_mover_start(ngx_cycle_t *cycle, ngx_antenna_spool_t *spool,
+    ngx_antenna_event_pt event, void *data)
+{
+    ngx_antenna_mover_t  *mover;
+
+    mover = ngx_pcalloc(cycle->pool, sizeof(ngx_antenna_mover_t));
+    if (mover == NULL) {
+        return NULL;
+    }
+
+    mover->spool = spool;
+    mover->event = event;
+    mover->data = data;
+    mover->lock = NGX_INVALID_FILE;
+
+    ngx_queue_init(&mover->moves);
+
+    ngx_rbtree_init(&mover->age, &mover->age_sentinel,
+                    ngx_antenna_entry_insert_age);
+    ngx_rbtree_init(&mover->ready, &mover->ready_sentinel,
+                    ngx_antenna_entry_insert_order);
+    ngx_rbtree_init(&mover->waiting, &mover->waiting_sentinel,
+                    ngx_rbtree_insert_timer_value);
+
+    mover->tick.handler = ngx_antenna_mover_tick;
+    mover->tick.data = &ngx_antenna_mover_dummy;
+    mover->tick.log = cycle->log;
+    mover->tick.cancelable = 1;
+
+    ngx_add_timer(&mover->tick, NGX_ANTENNA_TICK);
+
+    return mover;
+}
+
+
+static void
+ngx_antenna_mover_tick(ngx_event_t *ev)
+{
+    ngx_antenna_mover_t  *mover;
+
+    mover = (ngx_antenna_mover_t *)
+                ((u_char *) ev - offsetof(ngx_antenna_mover_t, tick));
+
+    /* those under way end in this worker, the rest is for the next owner */
+
+    if (ngx_exiting || ngx_terminate) {
+        ngx_antenna_mover_release(mover);
+        return;
+    }
+
+    if (!mover->owner && ngx_antenna_mover_lock(mover) == NGX_OK) {
+        ngx_antenna_mover_take_over(mover);
+    }
+
+    if (mover->owner) {
+        ngx_antenna_mover_news(mover);
+        ngx_antenna_mover_go(mover);
+        ngx_antenna_mover_gauges(mover);
+    }
+
+    ngx_add_timer(ev, NGX_ANTENNA_TICK);
+}
+
+
+static ngx_int_t
+ngx_antenna_mover_lock(ngx_antenna_mover_t *mover)
+{
+    u_char  name[NGX_MAX_PATH];
+
+    if (mover->lock == NGX_INVALID_FILE) {
+        (void) ngx_snprintf(name, NGX_MAX_PATH, "%V/lock%Z",
+                            &mover->spool->path);
+
+        mover->lock = open((char *) name, O_RDWR|O_CREAT|O_CLOEXEC, 0600);
+
+        if (mover->lock == NGX_INVALID_FILE) {
+            ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, ngx_errno,
+                          "spool: open() \"%s\" failed, crashes are taken "
+                          "but not stored", name);
+            return NGX_ERROR;
+        }
+    }
+
+    if (flock(mover->lock, LOCK_EX|LOCK_NB) == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_errno != EWOULDBLOCK && ngx_errno != NGX_EINTR) {
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, ngx_errno,
+                      "spool: flock() \"%V/lock\" failed, crashes are taken "
+                      "but not stored", &mover->spool->path);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_antenna_mover_take_over(ngx_antenna_mover_t *mover)
+{
+    mover->owner = 1;
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "spool \"%V\" is moved by this worker",
+                  &mover->spool->path);
+
+    ngx_antenna_moving_bury(mover);
+    ngx_antenna_mover_scan(mover);
+}
+
+
+static void
+ngx_antenna_mover_release(ngx_antenna_mover_t *mover)
+{
+    mover->owner = 0;
+
+    if (mover->lock != NGX_INVALID_FILE) {
+        (void) ngx_close_file(mover->lock);
+        mover->lock = NGX_INVALID_FILE;
+    }
+}
+
+
+void
+ngx_antenna_mover_stop(ngx_antenna_mover_t *mover)
+{
+    ngx_queue_t          *q;
+    ngx_antenna_entry_t  *entry;
+
+    ngx_antenna_mover_release(mover);
+
+    if (mover->tick.timer_set) {
+        ngx_del_timer(&mover->tick);
+    }
+
+    if (mover->scan) {
+        ngx_tecken_task_cancel(mover->scan);
+        mover->scan = NULL;
+    }
+
+    while (!ngx_queue_empty(&mover->moves)) {
+        q = ngx_queue_head(&mover->moves);
+        ngx_antenna_move_cancel(q);
+    }
+
+    while (mover->age.root != &mover->age_sentinel) {
+        entry = ngx_antenna_entry_of(mover->age.root, age);
+
+        ngx_rbtree_delete(&mover->age, &entry->age);
+        ngx_free(entry);
+    }
+}
+
+
+/* files that workers have added */
+
+static void
+ngx_antenna_mover_news(ngx_antenna_mover_t *mover)
+{
+    ngx_int_t                 rc;
+    ngx_antenna_spool_name_t  name;
+
+    while (mover->entries < NGX_ANTENNA_ENTRIES) {
+
+        rc = ngx_antenna_spool_next(mover->spool, &name);
+
+        if (rc == NGX_DECLINED) {
+            break;
+        }
+
+        if (rc == NGX_DONE) {
+            mover->partial = 1;
+            break;
+        }
+
+        ngx_antenna_mover_add(mover, name.name);
+    }
+
+    /*
+     * New/ has more than was heard of when there were too many, and when a
+     * worker was killed before it said so.
+     */
+
+    if (mover->scan == NULL
+        && ((mover->partial && mover->entries < NGX_ANTENNA_ENTRIES / 4)
+            || ngx_current_msec - mover->scanned > NGX_ANTENNA_RESCAN))
+    {
+        ngx_antenna_mover_scan(mover);
+    }
+}
+
+
+static void
+ngx_antenna_mover_scan(ngx_antenna_mover_t *mover)
+{
+    mover->scanned = ngx_current_msec;
+
+    mover->scan = ngx_antenna_scan_start(mover->spool,
+                                         ngx_antenna_mover_scanned, mover);
+}
+
+
+static void
+ngx_antenna_mover_scanned(ngx_tecken_task_t *task)
+{
+    ngx_uint_t               i;
+    ngx_antenna_scan_t      *scan;
+    ngx_antenna_mover_t     *mover;
+    ngx_antenna_spool_sh_t  *sh;
+
+    scan = task->data;
+    mover = ngx_antenna_scan_data(task);
+    mover->scan = NULL;
+
+    if (scan->call) {
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, scan->err,
+                      "spool: %s \"%V\" failed, crashes may not be stored",
+                      scan->call, &mover->spool->new);
+    }
+
+    mover->partial = scan->partial;
+
+    for (i = 0; i < scan->n && mover->entries < NGX_ANTENNA_ENTRIES; i++) {
+        ngx_antenna_mover_add(mover, scan->names[i].name);
+    }
+
+    /* the truth; what was added meanwhile is missing for a minute */
+
+    if (scan->call == NULL) {
+        sh = mover->spool->sh;
+        sh->bytes = scan->bytes;
+        sh->crashes = scan->crashes;
+    }
+
+    ngx_tecken_task_destroy(task);
+
+    ngx_antenna_mover_go(mover);
+}
+
+
+static void
+ngx_antenna_mover_add(ngx_antenna_mover_t *mover, const u_char *name)
+{
+    ngx_antenna_entry_t  *entry;
+
+    if (ngx_antenna_entry_find(mover, name)) {
+        return;
+    }
+
+    entry = ngx_calloc(sizeof(ngx_antenna_entry_t), ngx_cycle->log);
+    if (entry == NULL) {
+        mover->partial = 1;
+        return;
+    }
+
+    (void) ngx_cpystrn(entry->name, (u_char *) name, NGX_ANTENNA_SPOOL_NAME);
+
+    entry->age.key = (ngx_rbtree_key_t) ngx_antenna_name_time(entry->name);
+
+    ngx_rbtree_insert(&mover->age, &entry->age);
+    mover->entries++;
+
+    ngx_antenna_mover_ready(mover, entry);
+}
+
+
+static void
+ngx_antenna_mover_remove(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry)
+{
+    ngx_rbtree_delete(&mover->age, &entry->age);
+    mover->entries--;
+
+    ngx_free(entry);
+}
+
+
+static void
+ngx_antenna_mover_ready(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry)
+{
+    entry->order.key = entry->age.key;
+
+    ngx_rbtree_insert(&mover->ready, &entry->order);
+    mover->nready++;
+}
+
+
+static void
+ngx_antenna_mover_wait(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry, ngx_msec_t msec)
+{
+    entry->order.key = ngx_current_msec + msec;
+
+    ngx_rbtree_insert(&mover->waiting, &entry->order);
+}
+
+
+/* starts moves; while the storage fails, one at a time finds out when not */
+
+static void
+ngx_antenna_mover_go(ngx_antenna_mover_t *mover)
+{
+    ngx_int_t             rc;
+    ngx_uint_t            limit;
+    ngx_rbtree_node_t    *node;
+    ngx_antenna_entry_t  *entry;
+
+    if (!mover->owner || ngx_exiting || ngx_terminate) {
+        return;
+    }
+
+    while (mover->waiting.root != &mover->waiting_sentinel) {
+        node = ngx_rbtree_min(mover->waiting.root, &mover->waiting_sentinel);
+
+        if ((ngx_msec_int_t) (node->key - ngx_current_msec) > 0) {
+            break;
+        }
+
+        ngx_rbtree_delete(&mover->waiting, node);
+        ngx_antenna_mover_ready(mover, ngx_antenna_entry_of(node, order));
+    }
+
+    if (mover->backoff
+        && (ngx_msec_int_t) (mover->resume - ngx_current_msec) > 0)
+    {
+        return;
+    }
+
+    limit = mover->backoff ? 1 : mover->spool->crashmovers;
+
+    while (mover->nmoves < limit && mover->nready) {
+        entry = ngx_antenna_mover_pick(mover);
+
+        rc = ngx_antenna_moving_begin(mover, entry);
+
+        if (rc == NGX_OK) {
+            mover->nmoves++;
+            rc = ngx_antenna_move_start(mover, entry);
+
+            if (rc == NGX_OK) {
+                continue;
+            }
+
+            mover->nmoves--;
+            ngx_antenna_moving_end(mover, entry, 0);
+        }
+
+        ngx_antenna_mover_wait(mover, entry, NGX_ANTENNA_SOON);
+
+        if (rc == NGX_ERROR) {
+            return;
+        }
+    }
+}
+
+
+/* from both ends when behind: the fresh ones are looked at by somebody */
+
+static ngx_antenna_entry_t *
+ngx_antenna_mover_pick(ngx_antenna_mover_t *mover)
+{
+    ngx_rbtree_node_t  *node;
+
+    node = mover->ready.root;
+
+    if (mover->nready > NGX_ANTENNA_BEHIND && mover->newest) {
+
+        while (node->right != &mover->ready_sentinel) {
+            node = node->right;
+        }
+
+    } else {
+        node = ngx_rbtree_min(node, &mover->ready_sentinel);
+    }
+
+    mover->newest = !mover->newest;
+
+    ngx_rbtree_delete(&mover->ready, node);
+    mover->nready--;
+
+    return ngx_antenna_entry_of(node, order);
+}
+
+
+void
+ngx_antenna_mover_moved(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry, ngx_int_t rc, off_t size)
+{
+    ngx_msec_t               msec;
+    ngx_uint_t               n;
+    ngx_antenna_spool_sh_t  *sh;
+
+    mover->nmoves--;
+
+    ngx_antenna_moving_end(mover, entry, rc == NGX_OK);
+
+    switch (rc) {
+
+    case NGX_OK:
+        mover->backoff = 0;
+
+        n = ngx_antenna_name_crashes(entry->name);
+        sh = mover->spool->sh;
+
+        ngx_shmtx_lock(&mover->spool->shpool->mutex);
+
+        sh->bytes -= ngx_min((ngx_atomic_t) size, sh->bytes);
+        sh->crashes -= ngx_min(n, sh->crashes);
+
+        ngx_shmtx_unlock(&mover->spool->shpool->mutex);
+
+        ngx_antenna_mover_remove(mover, entry);
+        break;
+
+    case NGX_AGAIN:
+        ngx_antenna_mover_wait(mover, entry, NGX_ANTENNA_SOON);
+        break;
+
+    default:
+        msec = ngx_antenna_mover_backoff(mover, entry->attempts++);
+
+        if (mover->backoff == 0
+            || (ngx_msec_int_t) (mover->resume - ngx_current_msec) <= 0)
+        {
+            mover->backoff = mover->backoff
+                             ? ngx_min(mover->backoff * 2,
+                                       mover->spool->retry_max)
+                             : NGX_ANTENNA_BACKOFF;
+
+            mover->resume = ngx_current_msec + mover->backoff / 2
+                            + ngx_random() % (mover->backoff / 2 + 1);
+        }
+
+        ngx_antenna_mover_wait(mover, entry, msec);
+    }
+
+    ngx_antenna_mover_go(mover);
+}
+
+
+static ngx_msec_t
+ngx_antenna_mover_backoff(ngx_antenna_mover_t *mover, ngx_uint_t attempts)
+{
+    ngx_msec_t  msec;
+
+    msec = mover->spool->retry_max;
+
+    if (attempts < 20) {
+        msec = ngx_min((ngx_msec_t) NGX_ANTENNA_BACKOFF << attempts, msec);
+    }
+
+    return msec / 2 + ngx_random() % (msec / 2 + 1);
+}
+
+
+static void
+ngx_antenna_mover_gauges(ngx_antenna_mover_t *mover)
+{
+    u_char               *p;
+    ngx_tm_t              tm;
+    ngx_rbtree_node_t    *node;
+    ngx_antenna_entry_t  *entry;
+
+    if (mover->age.root == &mover->age_sentinel) {
+        mover->spool->sh->oldest = 0;
+        return;
+    }
+
+    node = ngx_rbtree_min(mover->age.root, &mover->age_sentinel);
+    entry = ngx_antenna_entry_of(node, age);
+
+    p = entry->name;
+
+    ngx_memzero(&tm, sizeof(ngx_tm_t));
+
+    tm.tm_year = (int) ngx_atoi(p, 4) - 1900;
+    tm.tm_mon = (int) ngx_atoi(p + 4, 2) - 1;
+    tm.tm_mday = (int) ngx_atoi(p + 6, 2);
+    tm.tm_hour = (int) ngx_atoi(p + 8, 2);
+    tm.tm_min = (int) ngx_atoi(p + 10, 2);
+    tm.tm_sec = (int) ngx_atoi(p + 12, 2);
+
+    mover->spool->sh->oldest = timegm(&tm);
+}
+
+
+/*
+ * What is being moved is in shared memory: another worker, which is ending,
+ * may still have it; a worker that was killed may have died of it.
+ */
+
+static ngx_int_t
+ngx_antenna_moving_begin(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry)
+{
+    ngx_uint_t                   i;
+    ngx_antenna_spool_moving_t  *m, *slot;
+
+    m = mover->spool->sh->moving;
+    slot = NULL;
+
+    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
+
+        if (ngx_strcmp(m[i].file.name, entry->name) == 0) {
+            slot = &m[i];
+            break;
+        }
+
+        /* vacant, or else of a file that is not moved now */
+
+        if (m[i].file.name[0] == '\0'
+            || (m[i].pid == 0 && (slot == NULL || slot->file.name[0])))
+        {
+            slot = &m[i];
+        }
+    }
+
+    if (slot == NULL) {
+        return NGX_BUSY;
+    }
+
+    if (i == NGX_ANTENNA_MOVING) {
+        slot->file.name[0] = '\0';
+        slot->deaths = 0;
+
+    } else if (slot->pid) {
+
+        if (!ngx_antenna_moving_dead(slot)) {
+            return NGX_BUSY;
+        }
+
+        slot->deaths++;
+    }
+
+    slot->pid = ngx_pid;
+    slot->since = ngx_time();
+
+    (void) ngx_cpystrn(slot->file.name, entry->name, NGX_ANTENNA_SPOOL_NAME);
+
+    entry->poison = (slot->deaths >= NGX_ANTENNA_DEATHS);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_antenna_moving_end(ngx_antenna_mover_t *mover, ngx_antenna_entry_t *entry,
+    ngx_uint_t gone)
+{
+    ngx_uint_t                   i;
+    ngx_antenna_spool_moving_t  *m;
+
+    m = mover->spool->sh->moving;
+
+    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
+
+        if (ngx_strcmp(m[i].file.name, entry->name) != 0) {
+            continue;
+        }
+
+        /* it did not kill us this time, but who knows */
+
+        if (gone || m[i].deaths == 0) {
+            m[i].file.name[0] = '\0';
+        }
+
+        m[i].pid = 0;
+
+        return;
+    }
+}
+
+
+static void
+ngx_antenna_moving_bury(ngx_antenna_mover_t *mover)
+{
+    ngx_uint_t                   i;
+    ngx_antenna_spool_moving_t  *m;
+
+    m = mover->spool->sh->moving;
+
+    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
+
+        if (m[i].pid && ngx_antenna_moving_dead(&m[i])) {
+            m[i].pid = 0;
+            m[i].deaths++;
+        }
+    }
+}
+
+
+/* a number may be another process's by now: nothing is moved for so long */
+
+static ngx_uint_t
+ngx_antenna_moving_dead(ngx_antenna_spool_moving_t *m)
+{
+    if (ngx_time() - m->since > NGX_ANTENNA_FORGOTTEN) {
+        return 1;
+    }
+
+    return kill(m->pid, 0) == -1 && ngx_errno == NGX_ESRCH;
+}
+
+
+ngx_uint_t
+ngx_antenna_mover_stores(ngx_antenna_mover_t *mover, ngx_antenna_move_t *move,
+    const uint8_t *crash_id)
+{
+    ngx_queue_t    *q;
+    const uint8_t  *id;
+
+    for (q = ngx_queue_head(&mover->moves);
+         q != ngx_queue_sentinel(&mover->moves);
+         q = ngx_queue_next(q))
+    {
+        id = ngx_antenna_move_crash_id(q, move);
+
+        if (id && ngx_memcmp(id, crash_id, TK_CRASH_ID) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_antenna_entry_t *
+ngx_antenna_entry_find(ngx_antenna_mover_t *mover, const u_char *name)
+{
+    ngx_int_t             rc;
+    ngx_rbtree_key_t      key;
+    ngx_rbtree_node_t    *node;
+    ngx_antenna_entry_t  *entry;
+
+    key = (ngx_rbtree_key_t) ngx_antenna_name_time(name);
+    node = mover->age.root;
+
+    while (node != &mover->age_sentinel) {
+
+        if (key != node->key) {
+            node = (key < node->key) ? node->left : node->right;
+            continue;
+        }
+
+        entry = ngx_antenna_entry_of(node, age);
+        rc = ngx_strcmp(name, entry->name);
+
+        if (rc == 0) {
+            return entry;
+        }
+
+        node = (rc < 0) ? node->left : node->right;
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_antenna_entry_insert_age(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_antenna_entry_insert(temp, node, sentinel,
+                             offsetof(ngx_antenna_entry_t, age));
+}
+
+
+static void
+ngx_antenna_entry_insert_order(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel)
+{
+    ngx_antenna_entry_insert(temp, node, sentinel,
+                             offsetof(ngx_antenna_entry_t, order));
+}
+
+
+static void
+ngx_antenna_entry_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel, size_t offset)
+{
+    ngx_rbtree_node_t    **p;
+    ngx_antenna_entry_t   *entry, *other;
+
+    entry = (ngx_antenna_entry_t *) ((u_char *) node - offset);
+
+    for ( ;; ) {
+
+        if (node->key != temp->key) {
+            p = (node->key < temp->key) ? &temp->left : &temp->right;
+
+        } else {
+            other = (ngx_antenna_entry_t *) ((u_char *) temp - offset);
+
+            p = (ngx_strcmp(entry->name, other->name) < 0) ? &temp->left
+                                                           : &temp->right;
+        }
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
