@@ -10,6 +10,7 @@
 #define _NGX_ANTENNA_SUBMIT_H_INCLUDED_
 
 
+#include <ngx_antenna_mover.h>
 #include <ngx_antenna_spool.h>
 #include <ngx_antenna_throttle.h>
 #include <tk_crash_form.h>
@@ -18,9 +19,6 @@
 
 #define NGX_ANTENNA_DIALECT_2018   0
 #define NGX_ANTENNA_DIALECT_2026   1
-
-#define NGX_ANTENNA_LAYOUT_2018    0
-#define NGX_ANTENNA_LAYOUT_2022    1
 
 #define NGX_ANTENNA_ID_ACCEPT      0     /* a client's own crash id */
 #define NGX_ANTENNA_ID_BEARER      1
@@ -48,12 +46,18 @@ typedef struct {
     ngx_tecken_metric_t            on_post;
     ngx_tecken_metric_t            handling;
     ngx_tecken_metric_t            sync;
+    ngx_tecken_metric_t            stored;
+    ngx_tecken_metric_t            save;          /* time to store one */
+    ngx_tecken_metric_t            retries;
+    ngx_tecken_metric_t            refused;
+    ngx_tecken_metric_t            corrupt;
 } ngx_antenna_metrics_t;
 
 
 typedef struct {
     ngx_array_t                    throttles;  /* ngx_antenna_throttle_t * */
     ngx_array_t                    spools;     /* ngx_antenna_spool_t * */
+    ngx_antenna_mover_t          **movers;     /* of this worker, in order */
 
     ngx_uint_t                     seed;
 
@@ -234,6 +238,10 @@ void ngx_antenna_metrics_refused(ngx_antenna_submit_main_conf_t *amcf,
     tk_malformed_e reason);
 void ngx_antenna_metrics_verdict(ngx_antenna_submit_main_conf_t *amcf,
     ngx_str_t *rule, ngx_antenna_result_e result);
+
+/* what a mover tells; data is the main configuration */
+void ngx_antenna_metrics_moved(ngx_antenna_mover_t *mover,
+    ngx_antenna_event_e event, const uint8_t *crash_id, uint64_t value);
 
 /* log */
 

@@ -136,6 +136,10 @@ ngx_antenna_submit_merge_spool(ngx_conf_t *cf,
                           &alcf->store_to, alcf->file_name, alcf->line);
             return NGX_CONF_ERROR;
         }
+
+        if (spool->storage->type == NGX_TECKEN_STORAGE_FILE) {
+            spool->layout = TK_CRASH_TREE;
+        }
     }
 
     alcf->spool = ngx_antenna_spool_add(cf, &amcf->spools, spool);

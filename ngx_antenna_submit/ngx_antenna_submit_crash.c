@@ -547,7 +547,7 @@ ngx_antenna_crash_fields(ngx_antenna_submit_ctx_t *ctx,
     raw->sec = ctx->submitted.tv_sec;
     raw->usec = (uint32_t) ctx->submitted.tv_usec;
 
-    raw->layout_2018 = (alcf->layout == NGX_ANTENNA_LAYOUT_2018);
+    raw->layout_2018 = (alcf->layout == TK_CRASH_2018);
     raw->legacy_processing = (unsigned) judge->result;
     raw->throttle_rate = (unsigned) judge->percentage;
     raw->start_sec = ctx->start.tv_sec;

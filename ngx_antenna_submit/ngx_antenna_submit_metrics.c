@@ -23,6 +23,8 @@ static ngx_tecken_metric_t *ngx_antenna_metrics_find(
     ngx_antenna_metrics_t *metrics, ngx_str_t *rule);
 static ngx_int_t ngx_antenna_metrics_rule(ngx_conf_t *cf,
     ngx_antenna_metrics_t *metrics, ngx_str_t *rule);
+static ngx_int_t ngx_antenna_metrics_mover(ngx_conf_t *cf,
+    ngx_antenna_submit_main_conf_t *amcf);
 static ngx_int_t ngx_antenna_metrics_spools(ngx_conf_t *cf,
     ngx_antenna_submit_main_conf_t *amcf);
 static uint64_t ngx_antenna_metrics_crashes(ngx_tecken_metric_t *m);
@@ -120,7 +122,8 @@ ngx_antenna_metrics_add(ngx_conf_t *cf, ngx_antenna_submit_main_conf_t *amcf)
     }
 
     if (ngx_antenna_metrics_malformed(cf, m) != NGX_OK
-        || ngx_antenna_metrics_verdicts(cf, amcf) != NGX_OK)
+        || ngx_antenna_metrics_verdicts(cf, amcf) != NGX_OK
+        || ngx_antenna_metrics_mover(cf, amcf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -334,6 +337,116 @@ ngx_antenna_metrics_verdict(ngx_antenna_submit_main_conf_t *amcf,
 
     ngx_tecken_metrics_count(ngx_antenna_metrics_find(m, rule), 1);
     ngx_tecken_metrics_count(&m->results[result], 1);
+}
+
+
+/* in 2018 the crashmovers were part of the resource */
+
+static ngx_int_t
+ngx_antenna_metrics_mover(ngx_conf_t *cf,
+    ngx_antenna_submit_main_conf_t *amcf)
+{
+    ngx_uint_t              i, old;
+    ngx_antenna_metrics_t  *m;
+
+    m = &amcf->metrics;
+    old = amcf->dialect_2018;
+
+    struct {
+        ngx_tecken_metric_t  *m;
+        ngx_uint_t            type;
+        const char           *name;
+        const char           *help;
+        const char           *key;
+        const char           *key_2018;
+    } series[] = {
+
+        { &m->stored, NGX_TECKEN_METRIC_COUNTER,
+          "antenna_stored_crashes_total",
+          "Crashes that are in the storage",
+          "crashmover.save_crash.count",
+          "breakpad_resource.save_crash.count" },
+
+        { &m->save, NGX_TECKEN_METRIC_HISTOGRAM,
+          "antenna_crash_save_seconds",
+          "Time to store the objects of a crash",
+          "crashmover.crash_save.time",
+          "breakpad_resource.crash_save.time" },
+
+        { &m->retries, NGX_TECKEN_METRIC_COUNTER,
+          "antenna_retries_total",
+          "Attempts to store crashes that failed",
+          "crashmover.retry_count",
+          "breakpad_resource.save_crash_exception.count" },
+
+        { &m->refused, NGX_TECKEN_METRIC_COUNTER,
+          "antenna_refused_crashes_total",
+          "Crashes that the storage refused for good, in failed/",
+          "crashmover.save_crash_dropped.count",
+          "breakpad_resource.save_crash_dropped.count" },
+
+        { &m->corrupt, NGX_TECKEN_METRIC_COUNTER,
+          "antenna_corrupt_files_total",
+          "Damaged files of a spool, in corrupt/", "", "" }
+    };
+
+    ngx_str_set(&m->retries.tags, "count:save_crash_exception.count");
+
+    for (i = 0; i < sizeof(series) / sizeof(series[0]); i++) {
+        if (ngx_antenna_metrics_one(cf, series[i].m, series[i].type,
+                                    series[i].name, series[i].help,
+                                    old ? series[i].key_2018 : series[i].key)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_antenna_metrics_moved(ngx_antenna_mover_t *mover,
+    ngx_antenna_event_e event, const uint8_t *crash_id, uint64_t value)
+{
+    ngx_antenna_submit_main_conf_t *amcf = mover->data;
+
+    ngx_antenna_metrics_t  *m;
+
+    m = &amcf->metrics;
+
+    switch (event) {
+
+    case NGX_ANTENNA_STORED:
+        ngx_tecken_metrics_count(&m->stored, 1);
+        ngx_tecken_metrics_observe(&m->save, value * 1000);
+
+        ngx_antenna_log(amcf, NGX_ANTENNA_LOG_INFO,
+                        amcf->dialect_2018 ? "antenna.breakpad_resource"
+                                           : "antenna.crashmover",
+                        "%*s saved", (size_t) TK_CRASH_ID, crash_id);
+        break;
+
+    case NGX_ANTENNA_RETRY:
+        ngx_tecken_metrics_count(&m->retries, 1);
+        break;
+
+    case NGX_ANTENNA_REFUSED:
+        ngx_tecken_metrics_count(&m->refused, 1);
+
+        if (crash_id) {
+            ngx_antenna_log(amcf, NGX_ANTENNA_LOG_ERROR,
+                            "antenna.crashmover",
+                            "%*s: refused by the storage; kept in failed/",
+                            (size_t) TK_CRASH_ID, crash_id);
+        }
+
+        break;
+
+    default: /* NGX_ANTENNA_CORRUPT */
+        ngx_tecken_metrics_count(&m->corrupt, 1);
+    }
 }
 
 

@@ -21,6 +21,8 @@ static void ngx_antenna_submit_merge_spool_values(
     ngx_antenna_submit_loc_conf_t *prev, ngx_antenna_submit_loc_conf_t *conf);
 static ngx_int_t ngx_antenna_submit_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_antenna_submit_init_process(ngx_cycle_t *cycle);
+static ngx_int_t ngx_antenna_submit_movers(ngx_cycle_t *cycle,
+    ngx_antenna_submit_main_conf_t *amcf);
 static void ngx_antenna_submit_exit_process(ngx_cycle_t *cycle);
 
 static char *ngx_antenna_submit(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -40,8 +42,8 @@ static ngx_conf_enum_t  ngx_antenna_dialects[] = {
 
 
 static ngx_conf_enum_t  ngx_antenna_layouts[] = {
-    { ngx_string("2018"), NGX_ANTENNA_LAYOUT_2018 },
-    { ngx_string("2022"), NGX_ANTENNA_LAYOUT_2022 },
+    { ngx_string("2018"), TK_CRASH_2018 },
+    { ngx_string("2022"), TK_CRASH_2022 },
     { ngx_null_string, 0 }
 };
 
@@ -540,7 +542,7 @@ ngx_antenna_submit_merge_spool_values(ngx_antenna_submit_loc_conf_t *prev,
                              256 * 1024 * 1024);
     ngx_conf_merge_str_value(conf->store_to, prev->store_to, "");
     ngx_conf_merge_uint_value(conf->layout, prev->layout,
-                              NGX_ANTENNA_LAYOUT_2018);
+                              TK_CRASH_2018);
     ngx_conf_merge_uint_value(conf->crashmovers, prev->crashmovers, 8);
     ngx_conf_merge_msec_value(conf->retry_max, prev->retry_max, 300000);
 }
@@ -590,6 +592,34 @@ ngx_antenna_submit_init_process(ngx_cycle_t *cycle)
 
     ngx_antenna_spools_init_worker(&amcf->spools);
 
+    return ngx_antenna_submit_movers(cycle, amcf);
+}
+
+
+static ngx_int_t
+ngx_antenna_submit_movers(ngx_cycle_t *cycle,
+    ngx_antenna_submit_main_conf_t *amcf)
+{
+    ngx_uint_t             i;
+    ngx_antenna_spool_t  **spool;
+
+    amcf->movers = ngx_pcalloc(cycle->pool, amcf->spools.nelts
+                                            * sizeof(ngx_antenna_mover_t *));
+    if (amcf->movers == NULL) {
+        return NGX_ERROR;
+    }
+
+    spool = amcf->spools.elts;
+
+    for (i = 0; i < amcf->spools.nelts; i++) {
+        amcf->movers[i] = ngx_antenna_mover_start(cycle, spool[i],
+                                                  ngx_antenna_metrics_moved,
+                                                  amcf);
+        if (amcf->movers[i] == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     return NGX_OK;
 }
 
@@ -597,14 +627,21 @@ ngx_antenna_submit_init_process(ngx_cycle_t *cycle)
 static void
 ngx_antenna_submit_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_uint_t                       i;
     ngx_antenna_submit_main_conf_t  *amcf;
 
     amcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_antenna_submit_module);
 
-    if (amcf && amcf->spools.nelts) {
-        ngx_antenna_spools_exit_worker(&amcf->spools);
+    if (amcf == NULL || amcf->movers == NULL) {
+        return;
     }
+
+    for (i = 0; i < amcf->spools.nelts; i++) {
+        ngx_antenna_mover_stop(amcf->movers[i]);
+    }
+
+    ngx_antenna_spools_exit_worker(&amcf->spools);
 }
 
 
