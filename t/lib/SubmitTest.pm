@@ -31,6 +31,7 @@ our @EXPORT_OK = qw(
 
 my $Boundary = '------------------------0123456789abcdef';
 my @Dirs;
+my %Read;                            # files never change
 
 
 # A spool that nothing is moved out of: the mover's lock is ours.
@@ -229,7 +230,8 @@ sub spooled
 
     my $dir = ref $nginx ? $nginx->{spool} : $nginx;
 
-    return map { read_file($_) } sort glob "$dir/new/*";
+    return map { @{ $Read{$_} //= [ read_file($_) ] } }
+           sort glob "$dir/new/*";
 }
 
 
