@@ -230,6 +230,11 @@ ngx_int_t ngx_antenna_answer_method(ngx_http_request_t *r);
 ngx_int_t ngx_antenna_answer_options(ngx_http_request_t *r);
 ngx_int_t ngx_antenna_answer_not_found(ngx_http_request_t *r);
 
+/* check */
+
+ngx_int_t ngx_antenna_checks_add(ngx_conf_t *cf,
+    ngx_tecken_heartbeat_t *heartbeat, ngx_array_t *spools);
+
 /* metrics */
 
 ngx_int_t ngx_antenna_metrics_add(ngx_conf_t *cf,

@@ -374,6 +374,12 @@ ngx_antenna_submit_postconfiguration(ngx_conf_t *cf)
         spool[i]->thread_pool = tmcf->io_thread_pool;
     }
 
+    if (ngx_antenna_checks_add(cf, tmcf->heartbeat, &amcf->spools)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_antenna_metrics_add(cf, amcf);
 }
 
