@@ -85,6 +85,9 @@ sub directives
                 =~ /^[^#\n]*?(?<![\$\w])((?:tecken|antenna)_\w+)/mg;
     delete $shown{tecken_io};
 
+    # for tests
+    $shown{antenna_throttle_seed} = 1;
+
     is_deeply [ grep { !$shown{$_} } sort keys %coded ], [],
               'nginx.conf.example shows each directive';
     is_deeply [ grep { !$coded{$_} } sort keys %shown ], [],
@@ -127,6 +130,7 @@ sub form
     my ($min, $max) = (0, 0);
 
     $text =~ s/^\w+//;
+    $text =~ s/ \{ \.\.\. \}$//;
     $text =~ s/\s*\|\s*/|/g;
 
     while ($text =~ /\G\s*(\[.*?\]|\S+)/g) {
@@ -355,6 +359,7 @@ sub example
     write_file("$dir/version.json", "{}\n");
     write_file("$dir/aws", "[symbols]\naws_access_key_id = a\n"
                            . "aws_secret_access_key = b\n");
+    write_file("$dir/tokens", "token\n");
     chmod 0644, "$dir/aws";
     give_away($dir, glob "$dir/*");
 
@@ -362,6 +367,8 @@ sub example
     $text =~ s,/var/lib/tecken/symbols,$dir/symbols,g;
     $text =~ s,/var/cache/tecken,$dir/symcaches,g;
     $text =~ s,/etc/tecken/,$dir/,g;
+    $text =~ s,/var/spool/antenna,$dir/antenna,;
+    $text =~ s,include +antenna/,include $Root/conf/antenna/,;
     $text =~ s,/etc/ssl/certs/ca-certificates\.crt,$dir/ca.pem,;
     $text =~ s,127\.0\.0\.1:8125,127.0.0.1:%%PORT_2%%,;
     $text =~ s,127\.0\.0\.1:8001,127.0.0.1:%%PORT_1%%,;
@@ -381,6 +388,7 @@ sub example
 
         is $answer->{status}, 404, 'its answer';
         is $answer->{body}, 'Symbol Not Found (and ignored)', 'its text';
+        is $nginx->get('/submit')->{status}, 405, 'where crashes go';
 
         $answer = $nginx->get('/symbolicate/v5');
 
@@ -404,7 +412,10 @@ sub metrics
         tecken_storage  local file://%%PREFIX%%/spool;
         tecken_storage  public http://127.0.0.1:9/b access=public;
         tecken_symcache_path %%PREFIX%%/symcaches max_size=1g;
+        antenna_spool   %%PREFIX%%/spool/crashes;
+        antenna_store_to off;
 HTTP
+        location = /submit  { antenna_submit; }
         location /          { tecken_download; tecken_sources local public; }
         location = /metrics { tecken_metrics; }
 SERVER
@@ -425,7 +436,7 @@ SERVER
 
     my %written;
     while ($Document{'docs/metrics.md'}
-           =~ /^\| `(tecken_\w+)` \| (\w+) \| (.*?) ?\|/mg)
+           =~ /^\| `((?:tecken|antenna)_\w+)` \| (\w+) \| (.*?) ?\|/mg)
     {
         $written{$1} = "$2: " . join ', ', sort split /, /, $3;
     }
@@ -439,8 +450,12 @@ SERVER
               $code =~ /"((?:download|symboldownloader)_\w+|pageview
                           |(?:downloader|symbolicate)\.[\w.]+)"/xg;
 
+    $code = slurp("$Root/ngx_antenna_submit/ngx_antenna_submit_metrics.c");
+    $key{$_} = 1
+        for $code =~ /"((?:breakpad_resource|crashmover)\.[\w.]+)"/g;
+
     is_deeply [ sort $Document{'docs/metrics.md'}
-                     =~ /^\| `((?!tecken_)[\w.]+)` \|/mg ],
+                     =~ /^\| `((?!tecken_|antenna_)[\w.]+)` \|/mg ],
               [ sort keys %key ], 'metrics.md: keys of statsd';
 }
 
