@@ -469,6 +469,8 @@ sub console
 
     system('cp', '-r', "$Root/t/data/symbols", $dir) == 0 or die "cp: $?\n";
     write_file("$dir/version.json", version());
+    mkdir "$dir/crashes";
+    give_away("$dir/crashes");
     chmod 0755, $dir;
     system('chmod', '-R', 'a+rX', $dir) == 0 or die "chmod: $?\n";
 
@@ -528,6 +530,8 @@ sub plain
     $text =~ s/^(Content-Length): .*/$1: */mg
         if $text =~ s/"latency_ms": \d+/"latency_ms": */g;
     $text =~ s/^(tecken_zone_created_seconds) \d+$/$1 */mg;
+    $text =~ s/(CrashID=bp)-[0-9a-f-]{36}/$1-*/g;
+    $text =~ s,"spool:[^"]*/spool","spool:spool",g;
     $text =~ s/\n*\z/\n/;
 
     return $text;

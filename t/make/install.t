@@ -37,6 +37,8 @@ like(qx($tool --help), qr/^usage: tecken-symcache/, 'and runs');
 
 is_deeply([ grep { /probe/ } glob "$modules/*" ], [], 'no probes');
 ok(-s "$docs/$_", "$_ is there") for qw(README.md nginx.conf.example);
+ok(-s "$dest/etc/nginx/antenna/throttle-$_.conf", "rules of $_")
+    for qw(2018 2026);
 
 my @links = grep { !/^https?:/ } slurp("$docs/README.md") =~ /\]\(([^)#]+)/g;
 cmp_ok(scalar @links, '>', 5, 'links of the README');
