@@ -45,6 +45,7 @@ like($miss, qr/\r\n\r\nSymbol Not Found\z/, 'and says so');
 
 like(qx($curl[3]), qr/"function": "write_gmon", .*"line": 427, "inlines": \[/,
      'the fourth symbolicates');
+like(qx($curl[4]), qr/\ACrashID=bp-[0-9a-f-]{36}\n\z/, 'the fifth is a crash');
 
 for my $case ([ "PORT=$port", 'already serves' ],
               [ "RUN_DIR=$dir/other", "listens on 127.0.0.1:$port" ]) {
