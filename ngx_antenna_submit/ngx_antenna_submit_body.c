@@ -343,7 +343,7 @@ ngx_antenna_body_end(ngx_antenna_submit_ctx_t *ctx)
         ctx->blocked = 0;
     }
 
-    if (ctx->malformed != TK_MALFORMED_BAD_GZIP) {
+    if (ctx->size && ctx->malformed != TK_MALFORMED_BAD_GZIP) {
         ngx_tecken_metrics_observe(ctx->compressed ? &m->size_gzipped
                                                    : &m->size, ctx->size);
     }

@@ -68,7 +68,16 @@ ngx_antenna_submit_handler(ngx_http_request_t *r)
     }
 
     if (malformed != TK_MALFORMED_NONE) {
-        return ngx_antenna_answer_malformed(ctx, malformed);
+
+        /* clients of HTTP/2 do not all read an answer before they are done */
+
+        if (r->http_version < NGX_HTTP_VERSION_20
+            || malformed == TK_MALFORMED_NO_CONTENT_LENGTH)
+        {
+            return ngx_antenna_answer_malformed(ctx, malformed);
+        }
+
+        ngx_antenna_crash_refuse(ctx, malformed);
     }
 
     amcf = ngx_http_get_module_main_conf(r, ngx_antenna_submit_module);

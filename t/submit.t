@@ -38,7 +38,12 @@ my $nginx = collector(
             rule later defer if ProductName = Deferred;
             rule all_others accept;
         }
-        antenna_throttle some;",
+        antenna_throttle some;
+        server {
+            listen 127.0.0.1:%%PORT_1%% http2;
+            client_max_body_size 25m;
+            location = /submit { antenna_submit; }
+        }",
     location => 'access_log %%PREFIX%%/crash.log crash;',
     server => "
         location = /2018 { antenna_submit; antenna_dialect 2018; }
@@ -94,6 +99,8 @@ lengths();
 methods();
 dialect_2018();
 keep_alive();
+http2();
+defects();
 logs();
 metrics();
 
@@ -724,6 +731,76 @@ sub keep_alive
     is $send->("$good trailing" . 'x' x 100_000, $type)->{status}, 200,
        'an epilogue';
     is $send->($good, $type)->{status}, 200, 'the same connection';
+}
+
+
+# without a length, with early verdicts
+sub http2
+{
+    my $url = 'http://127.0.0.1:' . $nginx->port(1) . '/submit';
+    my $file = $nginx->prefix . '/http2';
+    write_file($file, 'x' x 3_000_000);
+
+    my $curl = sub {
+        my (@arguments) = @_;
+
+        open my $out, '-|', 'curl', '-s', '--http2-prior-knowledge', '-w',
+             ' %{http_code}', @arguments, $url or die "curl: $!\n";
+        local $/;
+        return <$out>;
+    };
+
+    my ($body) = $curl->('-F', 'a=b', '-F', "d=\@$file")
+        =~ /\A(CrashID=.*\n) 200\z/ or fail('HTTP/2: a crash');
+    is length kept($nginx, { body => $body, status => 200 })->{dumps}{d},
+       3_000_000, 'HTTP/2: a crash';
+    like $curl->('-F', 'a=b', '-F', "d=\@$file", '-H', 'Content-Length:'),
+         qr/\ACrashID=.*\n 200\z/, 'HTTP/2: without a length';
+    is $curl->('-F', 'a=b', '-F', "raw_crash=\@$file"),
+       'Discarded=malformed_invalid_dump_name 400', 'HTTP/2: refused';
+    is $curl->('-F', "d=\@$file", '-H', 'Content-Type: text/plain'),
+       'Discarded=malformed_wrong_content_type 400',
+       'HTTP/2: refused by its header';
+    is $curl->('-X', 'POST', '-H', 'Content-Type: multipart/form-data; '
+               . 'boundary=X'),
+       'Discarded=malformed_no_content_length 400', 'HTTP/2: no body';
+}
+
+
+# what was a 500 of the original has an answer
+sub defects
+{
+    my $structure = 'Discarded=malformed_invalid_payload_structure';
+
+    answers(post($nginx, [ $Firefox, { name => "\xff", data => 'x' } ]),
+            400, $structure, 'a name that is not UTF-8');
+    answers(post($nginx, [ $Firefox, { name => 'x', type => "text/\xe9",
+                                       data => 'x' } ]),
+            400, $structure, 'a type that is not ASCII');
+    is kept($nginx, post($nginx, [ { name => 'x', type => 'text/plainfoo',
+                                     data => 'text' } ]))->{raw}{x},
+       'text', 'text/plainfoo';
+
+    for my $deep ('[' x 2000, '{"a":' x 2000) {
+        answers(post($nginx, [ { name => 'e', type => 'application/json',
+                                 data => "{\"a\": $deep" } ]),
+                400, 'Discarded=malformed_invalid_json', 'deep JSON');
+    }
+
+    my $crash = kept($nginx, post($nginx, [
+        $Firefox, { name => 'd', type => 'application/octet-stream',
+                    data => 'no filename' } ], path => '/2018'));
+    is $crash->{dumps}{d}, 'no filename', '2018: no filename';
+
+    $crash = kept($nginx, post($nginx, [
+        $Firefox, { name => 'n', type => 'multipart/mixed; boundary=Y',
+                    filename => '', data => form('Y', [ a => 'b' ]) } ],
+        path => '/2018'));
+    is $crash->{dumps}{n}, form('Y', [ a => 'b' ]), '2018: a form in a form';
+
+    is raw_post($nginx, form('X', $Firefox), path => '/2018', headers => {
+           'Content-Type' => 'multipart/form-data; boundary=' })->{status},
+       400, '2018: an empty boundary';
 }
 
 
