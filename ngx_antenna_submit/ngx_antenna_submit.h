@@ -136,6 +136,8 @@ typedef struct {
     ngx_antenna_record_t          *record;     /* NULL: no dump yet */
 
     ngx_chain_t                   *in;         /* of the body, to be read */
+    ngx_antenna_buf_t             *out;        /* of the raw crash, malloc()ed,
+                                                  to be written */
     off_t                          received;   /* bytes of the body */
     off_t                          size;       /* of the form */
     size_t                         turn;       /* bytes in this turn */
@@ -168,7 +170,7 @@ typedef struct {
     unsigned                       ended:1;    /* the form */
     unsigned                       drain:1;    /* the verdict is known */
     unsigned                       blocked:1;  /* the record is full */
-    unsigned                       committing:1;
+    unsigned                       printing:1; /* the raw crash, a thread is */
     unsigned                       has_id:1;
     unsigned                       chosen:1;
 } ngx_antenna_submit_ctx_t;
@@ -216,6 +218,26 @@ ngx_int_t ngx_antenna_crash_decide(ngx_antenna_submit_ctx_t *ctx);
 void ngx_antenna_crash_refuse(ngx_antenna_submit_ctx_t *ctx,
     tk_malformed_e reason);
 void ngx_antenna_crash_drop(ngx_antenna_submit_ctx_t *ctx);
+
+/* a tk_text_write_pt to the record, data is the ctx */
+int ngx_antenna_crash_write(void *data, const uint8_t *p, size_t len);
+
+/* the raw crash is written: what is left of the record, and its commit */
+ngx_int_t ngx_antenna_crash_finish(ngx_antenna_submit_ctx_t *ctx);
+
+/* drops the crash; returns the rc of the answer */
+ngx_int_t ngx_antenna_crash_failed(ngx_antenna_submit_ctx_t *ctx,
+    ngx_int_t rc);
+
+/* raw */
+
+/*
+ * The raw crash to the record.  NGX_OK; NGX_AGAIN: crash_finish() comes
+ * later, from the event loop; NGX_BUSY, NGX_ERROR.
+ */
+ngx_int_t ngx_antenna_raw_write(ngx_antenna_submit_ctx_t *ctx,
+    tk_raw_crash_t *raw);
+void ngx_antenna_raw_free(ngx_antenna_submit_ctx_t *ctx);
 
 /* answer */
 

@@ -28,10 +28,7 @@ static ngx_int_t ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx,
     ngx_antenna_judge_t *judge);
 static void ngx_antenna_crash_fields(ngx_antenna_submit_ctx_t *ctx,
     ngx_antenna_judge_t *judge, tk_raw_crash_t *raw);
-static int ngx_antenna_crash_write(void *data, const uint8_t *p, size_t len);
 static void ngx_antenna_crash_committed(ngx_antenna_record_t *rec);
-static ngx_int_t ngx_antenna_crash_failed(ngx_antenna_submit_ctx_t *ctx,
-    ngx_int_t rc);
 
 
 static const char  *ngx_antenna_results[] = {
@@ -172,7 +169,7 @@ ngx_antenna_crash_drop(ngx_antenna_submit_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_antenna_crash_failed(ngx_antenna_submit_ctx_t *ctx, ngx_int_t rc)
 {
     ctx->failed = rc;
@@ -467,7 +464,7 @@ ngx_antenna_crash_new_id(ngx_antenna_submit_ctx_t *ctx,
 }
 
 
-/* the rest of the record: NGX_AGAIN, or why not */
+/* NGX_AGAIN, or why not */
 
 static ngx_int_t
 ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx,
@@ -498,12 +495,19 @@ ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    if (tk_raw_crash_write(ctx->form.annotations, &raw,
-                           ngx_antenna_crash_write, ctx)
-        != 0)
-    {
-        return ctx->failed;
-    }
+    rc = ngx_antenna_raw_write(ctx, &raw);
+
+    return rc == NGX_OK ? ngx_antenna_crash_finish(ctx) : rc;
+}
+
+
+ngx_int_t
+ngx_antenna_crash_finish(ngx_antenna_submit_ctx_t *ctx)
+{
+    ngx_int_t              rc;
+    ngx_antenna_record_t  *rec;
+
+    rec = ctx->record;
 
     if (ngx_antenna_record_object(rec, TK_SPOOL_DUMP_NAMES, NULL, 0)
         != NGX_OK)
@@ -572,7 +576,7 @@ ngx_antenna_crash_fields(ngx_antenna_submit_ctx_t *ctx,
 }
 
 
-static int
+int
 ngx_antenna_crash_write(void *data, const uint8_t *p, size_t len)
 {
     ngx_antenna_submit_ctx_t *ctx = data;

@@ -306,6 +306,7 @@ ngx_antenna_submit_cleanup(void *data)
     ngx_antenna_submit_ctx_t  *ctx = data;
 
     ngx_antenna_body_cleanup(ctx);
+    ngx_antenna_raw_free(ctx);
 
     if (ctx->record) {
         ngx_antenna_record_destroy(ctx->record);

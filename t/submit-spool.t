@@ -133,10 +133,23 @@ sub record
            "a dump of $size bytes";
     }
 
-    my $text = "\x{e9}\n" x 50_000;
-    utf8::encode($text);
-    $crash = kept($nginx, post($nginx, [ [ long => $text ] ]));
-    is length $crash->{raw}{long}, 100_000, 'a long annotation';
+    # printed in a thread from 64 KiB on, beside dumps being written
+    for my $n (10, 20_000, 70_000, 1_000_000) {
+        my $text = "\x{e9}\n" x $n;
+        utf8::encode($text);
+
+        $crash = kept($nginx, post($nginx, [
+            [ long => $text ], dump_of('d', 'x' x 200_000) ]));
+        ok $crash->{raw}{long} eq "\x{e9}\n" x $n,
+           "an annotation of $n times two characters";
+        is length $crash->{dumps}{d}, 200_000, 'its dump';
+        is "@{ $crash->{order} }", 'dump_names dump raw_crash', 'in order';
+    }
+
+    arm('writev', ENOSPC);
+    is post($nginx, [ [ long => "\1" x 3_000_000 ] ])->{status}, 503,
+       'a long annotation, and the disk is full';
+    is join(' ', glob "$spool/tmp/*"), '', 'nothing is left';
 }
 
 
@@ -196,7 +209,7 @@ sub fails
         is post($nginx, $Form{$size})->{status}, 200, "$size: a signal";
     }
 
-    is metric('antenna_spool_failures_total'), 26, 'counted';
+    is metric('antenna_spool_failures_total'), 27, 'counted';
     is metric(qq(antenna_spool_crashes{spool="$spool"})),
        scalar(() = spooled($nginx)), 'the gauge knows what there is';
 
