@@ -183,7 +183,7 @@ static ngx_command_t  ngx_antenna_submit_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_antenna_submit_loc_conf_t, body_timeout),
-      NULL },
+      &ngx_antenna_submit_positive_post },
 
     { ngx_string("antenna_body_min_rate"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,

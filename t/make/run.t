@@ -26,7 +26,7 @@ END { my $status = $?; kill 'KILL', -$group if $group; $? = $status; }
 start(@make);
 wait_until('lines of curl', 120, \&curl_lines);
 my @curl = curl_lines();
-is(@curl, 4, 'four lines to try');
+is(@curl, 5, 'five lines to try');
 
 my $symbol = qx($curl[0]);
 like($symbol, qr/\AMODULE Linux x86_64 \w{33} libc\.so\.6\nINFO CODE_ID /,
