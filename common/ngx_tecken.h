@@ -97,6 +97,15 @@ typedef struct {
 } ngx_tecken_loc_conf_t;
 
 
+/*
+ * In init_process of a feature module: handler is called when the worker
+ * ends, the last one first, while transfers can still be cancelled; a module's
+ * own exit_process comes after common's.
+ */
+typedef void (*ngx_tecken_exit_pt)(ngx_cycle_t *cycle);
+
+ngx_int_t ngx_tecken_exit_add(ngx_tecken_exit_pt handler);
+
 /* the storage called name, or NULL */
 ngx_tecken_storage_t *ngx_tecken_storage_find(ngx_tecken_main_conf_t *tmcf,
     ngx_str_t *name);

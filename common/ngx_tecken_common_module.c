@@ -13,6 +13,7 @@
 
 
 #define NGX_TECKEN_ZONE_RESERVE  (64 * 1024)
+#define NGX_TECKEN_EXITS         16
 
 
 static void *ngx_tecken_create_main_conf(ngx_conf_t *cf);
@@ -28,6 +29,12 @@ static ngx_int_t ngx_tecken_default_pool(ngx_conf_t *cf,
 
 
 const ngx_uint_t  NGX_TECKEN_ABI = 2;
+
+
+/* of this process */
+
+static ngx_tecken_exit_pt  ngx_tecken_exits[NGX_TECKEN_EXITS];
+static ngx_uint_t          ngx_tecken_nexits;
 
 
 static ngx_conf_num_bounds_t  ngx_tecken_connections_bounds = {
@@ -520,8 +527,25 @@ ngx_tecken_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    while (ngx_tecken_nexits) {
+        ngx_tecken_exits[--ngx_tecken_nexits](cycle);
+    }
+
     ngx_tecken_fetch_exit_worker(tmcf->fetch);
     ngx_tecken_symcache_exit_worker(cycle);
     ngx_tecken_metrics_exit_worker(tmcf->metrics, cycle);
     ngx_tecken_curl_exit_worker(cycle);
+}
+
+
+ngx_int_t
+ngx_tecken_exit_add(ngx_tecken_exit_pt handler)
+{
+    if (ngx_tecken_nexits == NGX_TECKEN_EXITS) {
+        return NGX_ERROR;
+    }
+
+    ngx_tecken_exits[ngx_tecken_nexits++] = handler;
+
+    return NGX_OK;
 }

@@ -18,6 +18,7 @@ static void ngx_antenna_record_run(ngx_tecken_task_t *task);
 static void ngx_antenna_record_done(ngx_tecken_task_t *task);
 static void ngx_antenna_record_discard(ngx_tecken_task_t *task);
 static void ngx_antenna_record_discarded(ngx_tecken_task_t *task);
+static ngx_int_t ngx_antenna_record_room(ngx_antenna_record_t *rec);
 static ngx_int_t ngx_antenna_record_index(ngx_antenna_record_t *rec,
     const uint8_t *crash_id, ngx_uint_t chosen, time_t received);
 static void ngx_antenna_record_free(ngx_antenna_record_t *rec);
@@ -117,14 +118,26 @@ ngx_antenna_record_write(ngx_antenna_record_t *rec, const u_char *data,
     }
 
     if (ngx_antenna_record_put(rec, data, len) != NGX_OK) {
+        rec->rc = NGX_ERROR;
         return NGX_ERROR;
     }
 
     SHA256_Update(&rec->sha256, data, len);
     rec->objects[rec->n - 1].length += len;
 
-    if (rec->nfull && !rec->posted && ngx_antenna_record_post(rec) != NGX_OK) {
-        return NGX_ERROR;
+    if (rec->nfull && !rec->posted) {
+
+        /* a large one need not come to its end to learn that */
+
+        rec->rc = rec->streamed ? NGX_AGAIN : ngx_antenna_record_room(rec);
+
+        if (rec->rc == NGX_AGAIN && ngx_antenna_record_post(rec) != NGX_OK) {
+            rec->rc = NGX_ERROR;
+        }
+
+        if (rec->rc != NGX_AGAIN) {
+            return rec->rc;
+        }
     }
 
     /* one buffer is written while the next one is filled */
@@ -160,11 +173,7 @@ ngx_int_t
 ngx_antenna_record_commit(ngx_antenna_record_t *rec, const uint8_t *crash_id,
     ngx_uint_t chosen, time_t received)
 {
-    ngx_antenna_spool_t  *spool;
-
     (void) ngx_antenna_record_object_end(rec);
-
-    spool = rec->spool;
 
     if (rec->rc != NGX_AGAIN) {
         return rec->rc;
@@ -173,17 +182,14 @@ ngx_antenna_record_commit(ngx_antenna_record_t *rec, const uint8_t *crash_id,
     if (ngx_antenna_record_index(rec, crash_id, chosen, received)
         != NGX_OK)
     {
+        rec->rc = NGX_ERROR;
         return NGX_ERROR;
     }
 
-    if (spool->max_size
-        && (off_t) spool->sh->bytes + rec->size > spool->max_size)
-    {
-        ngx_log_error(NGX_LOG_CRIT, rec->log, 0,
-                      "spool \"%V\" is full: %O bytes are more than "
-                      "antenna_spool_max_size, is the storage down?",
-                      &spool->path, (off_t) spool->sh->bytes + rec->size);
-        return NGX_BUSY;
+    rec->rc = ngx_antenna_record_room(rec);
+
+    if (rec->rc != NGX_AGAIN) {
+        return rec->rc;
     }
 
     rec->committing = 1;
@@ -198,8 +204,38 @@ ngx_antenna_record_commit(ngx_antenna_record_t *rec, const uint8_t *crash_id,
     }
 
     rec->committing = 0;
+    rec->rc = NGX_ERROR;
 
     return NGX_ERROR;
+}
+
+
+/* NGX_AGAIN: there is room for it */
+
+static ngx_int_t
+ngx_antenna_record_room(ngx_antenna_record_t *rec)
+{
+    off_t                 size;
+    ngx_antenna_spool_t  *spool;
+
+    spool = rec->spool;
+
+    if (spool->max_size == 0) {
+        return NGX_AGAIN;
+    }
+
+    size = (off_t) spool->sh->bytes + rec->size;
+
+    if (size <= spool->max_size) {
+        return NGX_AGAIN;
+    }
+
+    ngx_log_error(NGX_LOG_CRIT, rec->log, 0,
+                  "spool \"%V\" is full: %O bytes are more than "
+                  "antenna_spool_max_size, is the storage down?",
+                  &spool->path, size);
+
+    return NGX_BUSY;
 }
 
 
@@ -254,6 +290,7 @@ void
 ngx_antenna_record_destroy(ngx_antenna_record_t *rec)
 {
     rec->destroyed = 1;
+    rec->log = ngx_cycle->log;
 
     /* the caller's is gone before what is under way ends */
 
@@ -385,7 +422,7 @@ ngx_antenna_record_post(ngx_antenna_record_t *rec)
     }
 
     rec->nfull = 0;
-    rec->final = rec->committing;
+    rec->file.final = rec->committing;
 
     if (ngx_tecken_task_post(rec->spool->thread_pool, rec->task, 0)
         != NGX_OK)
@@ -414,7 +451,7 @@ ngx_antenna_record_run(ngx_tecken_task_t *task)
     }
 
     if (ngx_antenna_file_write(&rec->file, rec->out) != NGX_OK
-        || (rec->final && ngx_antenna_file_commit(&rec->file) != NGX_OK))
+        || (rec->file.final && ngx_antenna_file_commit(&rec->file) != NGX_OK))
     {
         ngx_antenna_file_discard(&rec->file);
     }
@@ -434,7 +471,7 @@ ngx_antenna_record_done(ngx_tecken_task_t *task)
     if (rec->file.error.call) {
         rec->rc = ngx_antenna_file_failed(&rec->file, rec->log);
 
-    } else if (rec->final) {
+    } else if (rec->file.final) {
         rec->usec = rec->file.usec;
         rec->rc = NGX_OK;
 

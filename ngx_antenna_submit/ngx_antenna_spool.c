@@ -9,7 +9,10 @@
 #include <ngx_antenna_spool.h>
 
 
-#define NGX_ANTENNA_ZONE_SIZE  (512 * 1024)
+#define NGX_ANTENNA_ZONE_SIZE   (512 * 1024)
+
+/* leaves room for a directory, a name, a record's number, ".reason" */
+#define NGX_ANTENNA_SPOOL_PATH  (NGX_MAX_PATH - 2 * NGX_ANTENNA_SPOOL_NAME)
 
 
 static ngx_int_t ngx_antenna_spool_path(ngx_conf_t *cf, ngx_str_t *path,
@@ -19,7 +22,9 @@ static ngx_int_t ngx_antenna_spool_zone(ngx_conf_t *cf,
 static ngx_int_t ngx_antenna_spool_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle,
-    ngx_str_t *path);
+    ngx_str_t *path, dev_t *dev);
+static ngx_int_t ngx_antenna_spool_one_device(ngx_cycle_t *cycle,
+    ngx_antenna_spool_t *spool, dev_t dev);
 
 
 uint64_t  ngx_antenna_start;
@@ -60,6 +65,14 @@ ngx_antenna_spool_add(ngx_conf_t *cf, ngx_array_t *spools,
         }
 
         return spool[i];
+    }
+
+    if (conf->path.len > NGX_ANTENNA_SPOOL_PATH) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "antenna_spool \"%V\" in %s:%ui is too long: it has "
+                      "more than %d bytes", &conf->path, conf->file_name,
+                      conf->line, NGX_ANTENNA_SPOOL_PATH);
+        return NULL;
     }
 
     /* the parent first: they are created in this order */
@@ -193,11 +206,13 @@ ngx_antenna_spool_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 ngx_int_t
 ngx_antenna_spools_init(ngx_cycle_t *cycle, ngx_array_t *spools)
 {
+    dev_t                  dev;
     u_char                *p;
     ngx_str_t              parent;
     ngx_uint_t             i;
     ngx_antenna_spool_t  **spool;
 
+    dev = 0;
     spool = spools->elts;
 
     for (i = 0; i < spools->nelts; i++) {
@@ -209,8 +224,10 @@ ngx_antenna_spools_init(ngx_cycle_t *cycle, ngx_array_t *spools)
 
         parent.len = p - parent.data + 1;
 
-        if (ngx_antenna_spool_sync_dir(cycle, &spool[i]->path) != NGX_OK
-            || ngx_antenna_spool_sync_dir(cycle, &parent) != NGX_OK)
+        if (ngx_antenna_spool_sync_dir(cycle, &parent, &dev) != NGX_OK
+            || ngx_antenna_spool_sync_dir(cycle, &spool[i]->path, &dev)
+               != NGX_OK
+            || ngx_antenna_spool_one_device(cycle, spool[i], dev) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -221,20 +238,21 @@ ngx_antenna_spools_init(ngx_cycle_t *cycle, ngx_array_t *spools)
 
 
 static ngx_int_t
-ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle, ngx_str_t *path)
+ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle, ngx_str_t *path, dev_t *dev)
 {
-    u_char     name[NGX_MAX_PATH];
-    ngx_fd_t   fd;
-    ngx_int_t  rc;
-
-    if (path->len >= NGX_MAX_PATH) {
-        return NGX_ERROR;
-    }
+    u_char       name[NGX_MAX_PATH];
+    ngx_fd_t     fd;
+    ngx_int_t    rc;
+    struct stat  st;
 
     (void) ngx_cpystrn(name, path->data, path->len + 1);
 
     rc = NGX_OK;
     fd = open((char *) name, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+
+    if (fd != -1 && fstat(fd, &st) == 0) {
+        *dev = st.st_dev;
+    }
 
     if (fd == -1 || fsync(fd) == -1) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
@@ -248,6 +266,40 @@ ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle, ngx_str_t *path)
     }
 
     return rc;
+}
+
+
+/* a crash moves from one directory to another by rename() */
+
+static ngx_int_t
+ngx_antenna_spool_one_device(ngx_cycle_t *cycle, ngx_antenna_spool_t *spool,
+    dev_t dev)
+{
+    ngx_uint_t    i;
+    ngx_str_t    *dir;
+    struct stat   st;
+
+    ngx_str_t    *dirs[] = { &spool->tmp, &spool->new, &spool->failed,
+                             &spool->corrupt };
+
+    for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+        dir = dirs[i];
+
+        if (stat((char *) dir->data, &st) == -1) {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                          "stat() \"%V\" failed", dir);
+            return NGX_ERROR;
+        }
+
+        if (st.st_dev != dev) {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                          "\"%V\" is on another file system than \"%V\", a "
+                          "spool is to be on one", dir, &spool->path);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

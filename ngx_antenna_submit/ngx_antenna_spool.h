@@ -33,6 +33,7 @@
 #define NGX_ANTENNA_SPOOL_NAME   80
 #define NGX_ANTENNA_SPOOL_RING   4096
 #define NGX_ANTENNA_MOVING       64
+#define NGX_ANTENNA_MOVERS       32    /* of this generation and the last */
 
 #define NGX_ANTENNA_SYNC_STRICT  0     /* file, rename, directory */
 #define NGX_ANTENNA_SYNC_FAST    1     /* rename, file */
@@ -48,7 +49,8 @@ typedef struct {
 
 typedef struct {
     ngx_pid_t                     pid;        /* 0: not now */
-    time_t                        since;
+    ngx_msec_t                    seen;       /* its mover was alive */
+    ngx_atomic_t                  local;      /* a thread has the file */
     ngx_uint_t                    deaths;
     ngx_antenna_spool_name_t      file;
 } ngx_antenna_spool_moving_t;
@@ -60,6 +62,7 @@ typedef struct {
     ngx_atomic_t                  bytes;      /* of all files in new/ */
     ngx_atomic_t                  crashes;
     ngx_atomic_t                  oldest;     /* sec, 0: there is none */
+    ngx_atomic_t                  counted;    /* msec, when new/ was read */
 
     /* files that the mover has not heard of; overflown: it scans */
     ngx_atomic_t                  head;
@@ -135,6 +138,7 @@ typedef struct {
     ngx_uint_t                    n;          /* crashes in it */
     uint64_t                      usec;       /* its syncs took */
     ngx_antenna_spool_error_t     error;
+    unsigned                      final:1;    /* nothing follows: commit */
     unsigned                      full:1;     /* min_free is reached */
     unsigned                      renamed:1;
 
@@ -174,7 +178,6 @@ struct ngx_antenna_record_s {
     unsigned                      posted:1;
     unsigned                      waiting:1;  /* the caller is */
     unsigned                      committing:1;
-    unsigned                      final:1;    /* the task commits */
     unsigned                      destroyed:1;
 };
 
