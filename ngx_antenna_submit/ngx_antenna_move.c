@@ -46,7 +46,8 @@ static ngx_int_t ngx_antenna_move_post(ngx_antenna_move_t *move,
     ngx_uint_t step);
 static void ngx_antenna_move_indexed(ngx_antenna_move_t *move);
 static void ngx_antenna_move_read(ngx_antenna_move_t *move);
-static void ngx_antenna_move_verified(ngx_antenna_move_t *move);
+static void ngx_antenna_move_damaged(ngx_antenna_move_t *move,
+    const char *damage);
 static void ngx_antenna_move_next(ngx_antenna_move_t *move);
 static ngx_int_t ngx_antenna_move_object(ngx_antenna_move_t *move);
 static ngx_tecken_store_op_t *ngx_antenna_move_op(ngx_antenna_move_t *move);
@@ -88,6 +89,7 @@ static void ngx_antenna_move_event(ngx_antenna_move_t *move,
 ngx_int_t
 ngx_antenna_move_start(ngx_antenna_mover_t *mover, ngx_antenna_entry_t *entry)
 {
+    ngx_uint_t           step;
     ngx_tecken_task_t   *task;
     ngx_antenna_move_t  *move;
 
@@ -105,22 +107,31 @@ ngx_antenna_move_start(ngx_antenna_mover_t *mover, ngx_antenna_entry_t *entry)
     move->entry = entry;
     move->task = task;
     move->record = entry->records;
+    move->io.first = entry->records;
+    move->io.local = &entry->moving->local;
 
     move->io.spool = mover->spool;
     move->io.name = entry->name;
     move->io.fd = NGX_INVALID_FILE;
 
-    if (entry->poison) {
+    step = NGX_ANTENNA_IO_INDEX;
+
+    if (entry->deaths >= NGX_ANTENNA_DEATHS) {
+        step = NGX_ANTENNA_IO_END;
         move->io.corrupt = 1;
-        move->io.reason = (u_char *) "workers died while they moved it";
+        move->io.reason = (u_char *) "workers died while they read it";
     }
 
-    if (ngx_antenna_move_post(move, entry->poison ? NGX_ANTENNA_IO_END
-                                                  : NGX_ANTENNA_IO_INDEX)
-        != NGX_OK)
-    {
+    if (ngx_antenna_move_post(move, step) != NGX_OK) {
         ngx_tecken_task_destroy(task);
         return NGX_ERROR;
+    }
+
+    if (step == NGX_ANTENNA_IO_END) {
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
+                      "spool: \"%V%s\" goes to \"%V\": %s, %ui times",
+                      &mover->spool->new, entry->name,
+                      &mover->spool->corrupt, move->io.reason, entry->deaths);
     }
 
     ngx_queue_insert_tail(&mover->moves, &move->queue);
@@ -212,7 +223,7 @@ ngx_antenna_move_done(ngx_tecken_task_t *task)
                       "again", move->io.call, &move->mover->spool->new,
                       move->entry->name);
 
-        ngx_antenna_move_over(move, NGX_AGAIN);
+        ngx_antenna_move_over(move, NGX_ABORT);
         return;
     }
 
@@ -226,10 +237,6 @@ ngx_antenna_move_done(ngx_tecken_task_t *task)
         ngx_antenna_move_read(move);
         break;
 
-    case NGX_ANTENNA_IO_VERIFY:
-        ngx_antenna_move_verified(move);
-        break;
-
     case NGX_ANTENNA_IO_REFUSE:
         ngx_antenna_move_skip(move);
         ngx_antenna_move_next(move);
@@ -237,11 +244,11 @@ ngx_antenna_move_done(ngx_tecken_task_t *task)
 
     default: /* NGX_ANTENNA_IO_END */
 
-        if (move->io.corrupt) {
+        if (move->io.corrupt && !move->io.gone) {
             ngx_antenna_move_event(move, NGX_ANTENNA_CORRUPT, NULL, 0);
         }
 
-        ngx_antenna_move_over(move, NGX_OK);
+        ngx_antenna_move_over(move, move->io.gone ? NGX_DECLINED : NGX_OK);
     }
 }
 
@@ -249,27 +256,32 @@ ngx_antenna_move_done(ngx_tecken_task_t *task)
 static void
 ngx_antenna_move_indexed(ngx_antenna_move_t *move)
 {
+    ngx_uint_t  i;
+
     /* somebody else's, or a name heard of twice */
 
     if (move->io.gone) {
-        ngx_antenna_move_over(move, NGX_OK);
+        ngx_antenna_move_over(move, NGX_DECLINED);
         return;
     }
 
     if (move->io.damage) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "spool: \"%V%s\" is damaged: %s; %ui crashes at its end "
-                      "are whole, then it goes to \"%V\"",
-                      &move->mover->spool->new, move->entry->name,
-                      move->io.damage, move->io.n,
-                      &move->mover->spool->corrupt);
-
-        move->io.corrupt = 1;
-        move->io.reason = (u_char *) move->io.damage;
+        ngx_antenna_move_damaged(move, move->io.damage);
     }
 
     move->indexed = 1;
     move->record = ngx_min(move->record, move->io.n);
+
+    /* done with in an earlier attempt, but for their reason */
+
+    for (i = 0; i < move->record; i++) {
+        if (move->io.records[i].damage) {
+            move->io.corrupt = 1;
+            move->io.reason = (u_char *) move->io.records[i].damage;
+        }
+    }
+
+    move->started = ngx_current_msec;
 
     ngx_antenna_move_next(move);
 }
@@ -288,8 +300,13 @@ ngx_antenna_move_next(ngx_antenna_move_t *move)
             return;
         }
 
-        if (move->object == 0 && move->pos == 0) {
-            move->started = ngx_current_msec;
+        /* a crash that is under way ends here, the next one elsewhere */
+
+        if (move->object == 0 && !move->checked
+            && (ngx_exiting || ngx_terminate))
+        {
+            rc = NGX_DONE;
+            break;
         }
 
         rc = ngx_antenna_move_object(move);
@@ -314,6 +331,12 @@ ngx_antenna_move_object(ngx_antenna_move_t *move)
 
     record = ngx_antenna_move_record(move);
 
+    if (record->damage) {
+        ngx_antenna_move_damaged(move, record->damage);
+        ngx_antenna_move_skip(move);
+        return NGX_OK;
+    }
+
     if (move->object == record->rec.n || move->mover->spool->storage == NULL)
     {
         ngx_antenna_move_event(move, NGX_ANTENNA_STORED, record->rec.crash_id,
@@ -337,6 +360,7 @@ ngx_antenna_move_skip(ngx_antenna_move_t *move)
     move->object = 0;
     move->pos = 0;
     move->checked = 0;
+    move->started = ngx_current_msec;
 
     /* another attempt begins behind it */
 
@@ -605,6 +629,7 @@ ngx_antenna_move_result(ngx_antenna_move_t *move, ngx_int_t rc)
     } else if (rc == NGX_OK) {
         move->object++;
         move->pos = 0;
+        ngx_antenna_mover_stored(move->mover);
 
     } else {
         rc = ngx_antenna_move_failed(move, rc);
@@ -639,18 +664,8 @@ ngx_antenna_move_failed(ngx_antenna_move_t *move, ngx_int_t rc)
         return rc == NGX_BUSY ? NGX_BUSY : NGX_ERROR;
     }
 
-    /* the storage's fault, or is it the spool's? */
-
-    if (ngx_antenna_move_reason(move, "the storage refuses it: ", &op->error)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    move->io.record = move->record;
-
-    return ngx_antenna_move_post(move, NGX_ANTENNA_IO_VERIFY) == NGX_OK
-           ? NGX_AGAIN : NGX_ERROR;
+    return ngx_antenna_move_refuse(move, "the storage refuses it: ",
+                                   &op->error);
 }
 
 
@@ -691,36 +706,19 @@ ngx_antenna_move_final(ngx_tecken_store_op_t *op)
 }
 
 
+/* what is whole in the file is stored first */
+
 static void
-ngx_antenna_move_verified(ngx_antenna_move_t *move)
+ngx_antenna_move_damaged(ngx_antenna_move_t *move, const char *damage)
 {
-    ngx_int_t  rc;
-
-    if (move->io.right) {
-        rc = ngx_antenna_move_refused(move);
-
-        if (rc == NGX_OK) {
-            ngx_antenna_move_next(move);
-
-        } else if (rc != NGX_AGAIN) {
-            ngx_antenna_move_over(move, NGX_AGAIN);
-        }
-
-        return;
-    }
-
     ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                  "spool: crash %*s in \"%V%s\" is damaged: a checksum is "
-                  "wrong; when the others are stored, the file goes to "
-                  "\"%V\"", (size_t) TK_CRASH_ID,
-                  ngx_antenna_move_crash(move), &move->mover->spool->new,
-                  move->entry->name, &move->mover->spool->corrupt);
+                  "spool: \"%V%s\" is damaged: %s; when its whole crashes are "
+                  "stored it goes to \"%V\"",
+                  &move->mover->spool->new, move->entry->name, damage,
+                  &move->mover->spool->corrupt);
 
     move->io.corrupt = 1;
-    move->io.reason = (u_char *) "a checksum is wrong";
-
-    ngx_antenna_move_skip(move);
-    ngx_antenna_move_next(move);
+    move->io.reason = (u_char *) damage;
 }
 
 

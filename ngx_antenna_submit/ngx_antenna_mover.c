@@ -13,9 +13,11 @@
 
 #define NGX_ANTENNA_TICK       100    /* ms */
 #define NGX_ANTENNA_RESCAN     60000
+#define NGX_ANTENNA_RESCAN_FEW 10000
+#define NGX_ANTENNA_FEW        4096   /* files */
 #define NGX_ANTENNA_BACKOFF    1000
 #define NGX_ANTENNA_SOON       1000
-#define NGX_ANTENNA_FORGOTTEN  3600   /* sec */
+#define NGX_ANTENNA_FORGOTTEN  60000
 #define NGX_ANTENNA_BEHIND     32     /* files: fresh ones take turns */
 
 
@@ -24,6 +26,7 @@ static ngx_int_t ngx_antenna_mover_lock(ngx_antenna_mover_t *mover);
 static void ngx_antenna_mover_take_over(ngx_antenna_mover_t *mover);
 static void ngx_antenna_mover_release(ngx_antenna_mover_t *mover);
 static void ngx_antenna_mover_news(ngx_antenna_mover_t *mover);
+static void ngx_antenna_mover_count(ngx_antenna_mover_t *mover);
 static void ngx_antenna_mover_scan(ngx_antenna_mover_t *mover);
 static void ngx_antenna_mover_scanned(ngx_tecken_task_t *task);
 static void ngx_antenna_mover_add(ngx_antenna_mover_t *mover,
@@ -44,7 +47,8 @@ static void ngx_antenna_mover_gauges(ngx_antenna_mover_t *mover);
 static ngx_int_t ngx_antenna_moving_begin(ngx_antenna_mover_t *mover,
     ngx_antenna_entry_t *entry);
 static void ngx_antenna_moving_end(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry, ngx_uint_t gone);
+    ngx_antenna_entry_t *entry);
+static void ngx_antenna_moving_seen(ngx_antenna_mover_t *mover);
 static void ngx_antenna_moving_bury(ngx_antenna_mover_t *mover);
 static ngx_uint_t ngx_antenna_moving_dead(ngx_antenna_spool_moving_t *m);
 
@@ -111,10 +115,17 @@ ngx_antenna_mover_tick(ngx_event_t *ev)
     mover = (ngx_antenna_mover_t *)
                 ((u_char *) ev - offsetof(ngx_antenna_mover_t, tick));
 
+    ngx_antenna_moving_seen(mover);
+
     /* those under way end in this worker, the rest is for the next owner */
 
     if (ngx_exiting || ngx_terminate) {
         ngx_antenna_mover_release(mover);
+
+        if (mover->nmoves) {
+            ngx_add_timer(ev, NGX_ANTENNA_TICK);
+        }
+
         return;
     }
 
@@ -126,6 +137,9 @@ ngx_antenna_mover_tick(ngx_event_t *ev)
         ngx_antenna_mover_news(mover);
         ngx_antenna_mover_go(mover);
         ngx_antenna_mover_gauges(mover);
+
+    } else {
+        ngx_antenna_mover_count(mover);
     }
 
     ngx_add_timer(ev, NGX_ANTENNA_TICK);
@@ -144,18 +158,25 @@ ngx_antenna_mover_lock(ngx_antenna_mover_t *mover)
         mover->lock = open((char *) name, O_RDWR|O_CREAT|O_CLOEXEC, 0600);
 
         if (mover->lock == NGX_INVALID_FILE) {
-            ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, ngx_errno,
-                          "spool: open() \"%s\" failed, crashes are taken "
-                          "but not stored", name);
+
+            if (!mover->mute) {
+                mover->mute = 1;
+                ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, ngx_errno,
+                              "spool: open() \"%s\" failed, crashes are taken "
+                              "but not stored", name);
+            }
+
             return NGX_ERROR;
         }
     }
 
     if (flock(mover->lock, LOCK_EX|LOCK_NB) == 0) {
+        mover->mute = 0;
         return NGX_OK;
     }
 
-    if (ngx_errno != EWOULDBLOCK && ngx_errno != NGX_EINTR) {
+    if (ngx_errno != EWOULDBLOCK && ngx_errno != NGX_EINTR && !mover->mute) {
+        mover->mute = 1;
         ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, ngx_errno,
                       "spool: flock() \"%V/lock\" failed, crashes are taken "
                       "but not stored", &mover->spool->path);
@@ -194,10 +215,24 @@ ngx_antenna_mover_release(ngx_antenna_mover_t *mover)
 void
 ngx_antenna_mover_stop(ngx_antenna_mover_t *mover)
 {
-    ngx_queue_t          *q;
-    ngx_antenna_entry_t  *entry;
+    ngx_uint_t                   i;
+    ngx_queue_t                 *q;
+    ngx_antenna_entry_t         *entry;
+    ngx_antenna_spool_moving_t  *m;
 
     ngx_antenna_mover_release(mover);
+
+    /* an end in order is no death */
+
+    m = mover->spool->sh->moving;
+
+    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
+        if (m[i].pid == ngx_pid) {
+            m[i].file.name[0] = '\0';
+            m[i].local = 0;
+            m[i].pid = 0;
+        }
+    }
 
     if (mover->tick.timer_set) {
         ngx_del_timer(&mover->tick);
@@ -252,8 +287,32 @@ ngx_antenna_mover_news(ngx_antenna_mover_t *mover)
      */
 
     if (mover->scan == NULL
-        && ((mover->partial && mover->entries < NGX_ANTENNA_ENTRIES / 4)
-            || ngx_current_msec - mover->scanned > NGX_ANTENNA_RESCAN))
+        && ((ngx_msec_int_t) (mover->rescan - ngx_current_msec) <= 0
+            || (mover->partial && mover->entries < NGX_ANTENNA_ENTRIES / 4)))
+    {
+        ngx_antenna_mover_scan(mover);
+    }
+}
+
+
+/*
+ * The owner may be of another binary, with shared memory of its own: then
+ * somebody has to count what is left for the limits of this one.
+ */
+
+static void
+ngx_antenna_mover_count(ngx_antenna_mover_t *mover)
+{
+    ngx_atomic_uint_t        counted;
+    ngx_antenna_spool_sh_t  *sh;
+
+    sh = mover->spool->sh;
+    counted = sh->counted;
+
+    if (mover->scan == NULL
+        && (ngx_atomic_uint_t) ngx_current_msec - counted
+           > 2 * NGX_ANTENNA_RESCAN
+        && ngx_atomic_cmp_set(&sh->counted, counted, ngx_current_msec))
     {
         ngx_antenna_mover_scan(mover);
     }
@@ -263,10 +322,17 @@ ngx_antenna_mover_news(ngx_antenna_mover_t *mover)
 static void
 ngx_antenna_mover_scan(ngx_antenna_mover_t *mover)
 {
-    mover->scanned = ngx_current_msec;
-
     mover->scan = ngx_antenna_scan_start(mover->spool,
                                          ngx_antenna_mover_scanned, mover);
+
+    /* what is added from now on may be missed by it */
+
+    if (mover->scan) {
+        mover->partial = 0;
+    }
+
+    mover->rescan = ngx_current_msec + (mover->scan ? NGX_ANTENNA_RESCAN
+                                                    : NGX_ANTENNA_SOON);
 }
 
 
@@ -288,18 +354,34 @@ ngx_antenna_mover_scanned(ngx_tecken_task_t *task)
                       scan->call, &mover->spool->new);
     }
 
-    mover->partial = scan->partial;
+    for (i = 0; i < scan->n && mover->owner; i++) {
 
-    for (i = 0; i < scan->n && mover->entries < NGX_ANTENNA_ENTRIES; i++) {
+        if (mover->entries == NGX_ANTENNA_ENTRIES) {
+            mover->partial = 1;
+            break;
+        }
+
         ngx_antenna_mover_add(mover, scan->names[i].name);
     }
 
-    /* the truth; what was added meanwhile is missing for a minute */
+    if (scan->partial) {
+        mover->partial = 1;
+    }
+
+    /* but for what was added or went meanwhile, until the next time */
 
     if (scan->call == NULL) {
         sh = mover->spool->sh;
         sh->bytes = scan->bytes;
         sh->crashes = scan->crashes;
+        sh->counted = ngx_current_msec;
+
+        if (scan->n < NGX_ANTENNA_FEW) {
+            mover->rescan = ngx_current_msec + NGX_ANTENNA_RESCAN_FEW;
+        }
+
+    } else {
+        mover->rescan = ngx_current_msec + NGX_ANTENNA_SOON;
     }
 
     ngx_tecken_task_destroy(task);
@@ -399,21 +481,30 @@ ngx_antenna_mover_go(ngx_antenna_mover_t *mover)
 
     limit = mover->backoff ? 1 : mover->spool->crashmovers;
 
-    while (mover->nmoves < limit && mover->nready) {
-        entry = ngx_antenna_mover_pick(mover);
+    while (mover->nmoves < limit && !mover->alone
+           && (mover->suspect ? mover->nmoves == 0 : mover->nready != 0))
+    {
+        entry = mover->suspect ? mover->suspect
+                               : ngx_antenna_mover_pick(mover);
+        mover->suspect = NULL;
 
         rc = ngx_antenna_moving_begin(mover, entry);
 
+        if (rc == NGX_DECLINED) {
+            mover->suspect = entry;
+            continue;
+        }
+
         if (rc == NGX_OK) {
-            mover->nmoves++;
             rc = ngx_antenna_move_start(mover, entry);
 
             if (rc == NGX_OK) {
+                mover->nmoves++;
+                mover->alone = (entry->deaths != 0);
                 continue;
             }
 
-            mover->nmoves--;
-            ngx_antenna_moving_end(mover, entry, 0);
+            ngx_antenna_moving_end(mover, entry);
         }
 
         ngx_antenna_mover_wait(mover, entry, NGX_ANTENNA_SOON);
@@ -462,14 +553,13 @@ ngx_antenna_mover_moved(ngx_antenna_mover_t *mover,
     ngx_antenna_spool_sh_t  *sh;
 
     mover->nmoves--;
+    mover->alone = 0;
 
-    ngx_antenna_moving_end(mover, entry, rc == NGX_OK);
+    ngx_antenna_moving_end(mover, entry);
 
     switch (rc) {
 
     case NGX_OK:
-        mover->backoff = 0;
-
         n = ngx_antenna_name_crashes(entry->name);
         sh = mover->spool->sh;
 
@@ -480,11 +570,19 @@ ngx_antenna_mover_moved(ngx_antenna_mover_t *mover,
 
         ngx_shmtx_unlock(&mover->spool->shpool->mutex);
 
+        /* fall through */
+
+    case NGX_DECLINED:
         ngx_antenna_mover_remove(mover, entry);
         break;
 
     case NGX_AGAIN:
         ngx_antenna_mover_wait(mover, entry, NGX_ANTENNA_SOON);
+        break;
+
+    case NGX_ABORT:
+        msec = ngx_antenna_mover_backoff(mover, entry->attempts++);
+        ngx_antenna_mover_wait(mover, entry, msec);
         break;
 
     default:
@@ -564,11 +662,17 @@ static ngx_int_t
 ngx_antenna_moving_begin(ngx_antenna_mover_t *mover,
     ngx_antenna_entry_t *entry)
 {
+    ngx_int_t                    rc;
     ngx_uint_t                   i;
+    ngx_slab_pool_t             *shpool;
     ngx_antenna_spool_moving_t  *m, *slot;
 
+    shpool = mover->spool->shpool;
     m = mover->spool->sh->moving;
     slot = NULL;
+    rc = NGX_OK;
+
+    ngx_shmtx_lock(&shpool->mutex);
 
     for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
 
@@ -586,90 +690,140 @@ ngx_antenna_moving_begin(ngx_antenna_mover_t *mover,
         }
     }
 
-    if (slot == NULL) {
-        return NGX_BUSY;
-    }
+    if (slot == NULL
+        || (i < NGX_ANTENNA_MOVING && slot->pid
+            && !ngx_antenna_moving_dead(slot)))
+    {
+        rc = NGX_BUSY;
 
-    if (i == NGX_ANTENNA_MOVING) {
-        slot->file.name[0] = '\0';
-        slot->deaths = 0;
+    } else {
 
-    } else if (slot->pid) {
+        if (i == NGX_ANTENNA_MOVING) {
+            slot->deaths = 0;
 
-        if (!ngx_antenna_moving_dead(slot)) {
-            return NGX_BUSY;
+        } else if (slot->pid && slot->local) {
+            slot->deaths++;
         }
 
-        slot->deaths++;
+        slot->pid = 0;
+        slot->local = 0;
+
+        (void) ngx_cpystrn(slot->file.name, entry->name,
+                           NGX_ANTENNA_SPOOL_NAME);
+
+        entry->deaths = slot->deaths;
+        entry->moving = slot;
+
+        if (slot->deaths && mover->nmoves) {
+            rc = NGX_DECLINED;
+
+        } else {
+            slot->seen = ngx_current_msec;
+            slot->pid = ngx_pid;
+        }
     }
 
-    slot->pid = ngx_pid;
-    slot->since = ngx_time();
+    ngx_shmtx_unlock(&shpool->mutex);
 
-    (void) ngx_cpystrn(slot->file.name, entry->name, NGX_ANTENNA_SPOOL_NAME);
-
-    entry->poison = (slot->deaths >= NGX_ANTENNA_DEATHS);
-
-    return NGX_OK;
+    return rc;
 }
 
+
+/* it did not kill us: a thread was through with it at least once */
 
 static void
-ngx_antenna_moving_end(ngx_antenna_mover_t *mover, ngx_antenna_entry_t *entry,
-    ngx_uint_t gone)
+ngx_antenna_moving_end(ngx_antenna_mover_t *mover, ngx_antenna_entry_t *entry)
 {
-    ngx_uint_t                   i;
-    ngx_antenna_spool_moving_t  *m;
+    ngx_slab_pool_t             *shpool;
+    ngx_antenna_spool_moving_t  *slot;
 
-    m = mover->spool->sh->moving;
+    shpool = mover->spool->shpool;
+    slot = entry->moving;
 
-    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
+    ngx_shmtx_lock(&shpool->mutex);
 
-        if (ngx_strcmp(m[i].file.name, entry->name) != 0) {
-            continue;
-        }
-
-        /* it did not kill us this time, but who knows */
-
-        if (gone || m[i].deaths == 0) {
-            m[i].file.name[0] = '\0';
-        }
-
-        m[i].pid = 0;
-
-        return;
+    if (slot->pid == ngx_pid
+        && ngx_strcmp(slot->file.name, entry->name) == 0)
+    {
+        slot->file.name[0] = '\0';
+        slot->pid = 0;
+        slot->local = 0;
     }
+
+    ngx_shmtx_unlock(&shpool->mutex);
 }
 
+
+/* those of workers that are gone, at a take-over */
 
 static void
 ngx_antenna_moving_bury(ngx_antenna_mover_t *mover)
 {
     ngx_uint_t                   i;
+    ngx_slab_pool_t             *shpool;
+    ngx_antenna_spool_moving_t  *m;
+
+    shpool = mover->spool->shpool;
+    m = mover->spool->sh->moving;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
+
+        if (m[i].pid == 0 || !ngx_antenna_moving_dead(&m[i])) {
+            continue;
+        }
+
+        /* waiting for the storage is no way to die of a file */
+
+        if (m[i].local) {
+            m[i].deaths++;
+
+        } else if (m[i].deaths == 0) {
+            m[i].file.name[0] = '\0';
+        }
+
+        m[i].pid = 0;
+        m[i].local = 0;
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+/* its number may be another process's by now */
+
+static ngx_uint_t
+ngx_antenna_moving_dead(ngx_antenna_spool_moving_t *m)
+{
+    if (ngx_current_msec - m->seen > NGX_ANTENNA_FORGOTTEN) {
+        return 1;
+    }
+
+    return kill(m->pid, 0) == -1 && ngx_errno == NGX_ESRCH;
+}
+
+
+static void
+ngx_antenna_moving_seen(ngx_antenna_mover_t *mover)
+{
+    ngx_uint_t                   i;
     ngx_antenna_spool_moving_t  *m;
 
     m = mover->spool->sh->moving;
 
     for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
-
-        if (m[i].pid && ngx_antenna_moving_dead(&m[i])) {
-            m[i].pid = 0;
-            m[i].deaths++;
+        if (m[i].pid == ngx_pid) {
+            m[i].seen = ngx_current_msec;
         }
     }
 }
 
 
-/* a number may be another process's by now: nothing is moved for so long */
-
-static ngx_uint_t
-ngx_antenna_moving_dead(ngx_antenna_spool_moving_t *m)
+void
+ngx_antenna_mover_stored(ngx_antenna_mover_t *mover)
 {
-    if (ngx_time() - m->since > NGX_ANTENNA_FORGOTTEN) {
-        return 1;
-    }
-
-    return kill(m->pid, 0) == -1 && ngx_errno == NGX_ESRCH;
+    mover->backoff = 0;
 }
 
 

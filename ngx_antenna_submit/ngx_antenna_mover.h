@@ -53,7 +53,8 @@ struct ngx_antenna_entry_s {
                                                  waiting: until when */
     ngx_uint_t                    attempts;
     ngx_uint_t                    records;    /* that are done with */
-    unsigned                      poison:1;   /* workers died of it */
+    ngx_uint_t                    deaths;     /* workers died meanwhile */
+    ngx_antenna_spool_moving_t   *moving;
     u_char                        name[NGX_ANTENNA_SPOOL_NAME];
 };
 
@@ -82,11 +83,16 @@ struct ngx_antenna_mover_s {
 
     ngx_msec_t                    backoff;    /* 0: the storage takes them */
     ngx_msec_t                    resume;
-    ngx_msec_t                    scanned;
+    ngx_msec_t                    rescan;     /* when */
+
+    /* a worker may have died of it: no other file is moved meanwhile */
+    ngx_antenna_entry_t          *suspect;    /* to be moved alone */
 
     unsigned                      owner:1;
+    unsigned                      alone:1;    /* a suspect is moved */
     unsigned                      partial:1;  /* there are more in new/ */
     unsigned                      newest:1;   /* is next */
+    unsigned                      mute:1;     /* the lock's error is known */
 };
 
 
@@ -141,9 +147,13 @@ const uint8_t *ngx_antenna_move_crash_id(ngx_queue_t *q,
 ngx_uint_t ngx_antenna_mover_stores(ngx_antenna_mover_t *mover,
     ngx_antenna_move_t *move, const uint8_t *crash_id);
 
+/* an object was stored: the storage works */
+void ngx_antenna_mover_stored(ngx_antenna_mover_t *mover);
+
 /*
- * The end of a move: NGX_OK, the file is gone, of so many bytes; NGX_BUSY,
- * NGX_ERROR: again later, the storage failed; NGX_AGAIN: again soon.
+ * The end of a move: NGX_OK, the file went, of so many bytes; NGX_DECLINED,
+ * there was none; NGX_BUSY, NGX_ERROR: again later, the storage failed;
+ * NGX_ABORT: again later, the disk failed; NGX_AGAIN: again soon.
  */
 void ngx_antenna_mover_moved(ngx_antenna_mover_t *mover,
     ngx_antenna_entry_t *entry, ngx_int_t rc, off_t size);
@@ -151,16 +161,16 @@ void ngx_antenna_mover_moved(ngx_antenna_mover_t *mover,
 
 /* io: what a thread does for a move */
 
-#define NGX_ANTENNA_IO_INDEX   0      /* opens the file, reads its records */
+#define NGX_ANTENNA_IO_INDEX   0      /* opens the file, checks its records */
 #define NGX_ANTENNA_IO_READ    1      /* some of its bytes */
-#define NGX_ANTENNA_IO_VERIFY  2      /* the checksums of a record */
-#define NGX_ANTENNA_IO_REFUSE  3      /* a record goes to failed/ */
-#define NGX_ANTENNA_IO_END     4      /* the file goes */
+#define NGX_ANTENNA_IO_REFUSE  2      /* a record goes to failed/ */
+#define NGX_ANTENNA_IO_END     3      /* the file goes */
 
 
 typedef struct {
     off_t                         start;
     off_t                         length;
+    const char                   *damage;     /* NULL: it is whole */
     tk_spool_record_t             rec;
 } ngx_antenna_io_record_t;
 
@@ -168,7 +178,9 @@ typedef struct {
 typedef struct {
     ngx_antenna_spool_t          *spool;
     u_char                       *name;       /* in new/ */
+    ngx_atomic_t                 *local;      /* shared: it is in a thread */
     ngx_uint_t                    step;
+    ngx_uint_t                    first;      /* in: record to be checked */
 
     ngx_fd_t                      fd;
     off_t                         size;
@@ -181,13 +193,12 @@ typedef struct {
     off_t                         offset;     /* in: to read; of buf */
     size_t                        len;        /* out */
 
-    ngx_uint_t                    record;     /* to verify or refuse */
+    ngx_uint_t                    record;     /* to refuse */
     const u_char                 *reason;     /* refuse, end: why */
 
     ngx_err_t                     err;
     const char                   *call;       /* NULL: it went well */
     unsigned                      gone:1;     /* there is no such file */
-    unsigned                      right:1;    /* verify: they are */
     unsigned                      corrupt:1;  /* end: to corrupt/, not away */
     unsigned                      refuse:1;   /* end: to failed/ */
 } ngx_antenna_io_t;

@@ -12,16 +12,18 @@
 static void ngx_antenna_io_index(ngx_antenna_io_t *io);
 static const char *ngx_antenna_io_record(ngx_antenna_io_t *io, off_t end,
     ngx_antenna_io_record_t *record);
-static const char *ngx_antenna_io_parse(ngx_antenna_io_t *io,
+static void ngx_antenna_io_parse(ngx_antenna_io_t *io,
     ngx_antenna_io_record_t *record, tk_spool_end_t *end);
 static ngx_int_t ngx_antenna_io_push(ngx_antenna_io_t *io,
     ngx_antenna_io_record_t *record);
 static void ngx_antenna_io_turn(ngx_antenna_io_t *io);
 static void ngx_antenna_io_read(ngx_antenna_io_t *io);
-static void ngx_antenna_io_verify(ngx_antenna_io_t *io);
+static ngx_int_t ngx_antenna_io_verify(ngx_antenna_io_t *io,
+    ngx_antenna_io_record_t *record);
 static ngx_int_t ngx_antenna_io_sum(ngx_antenna_io_t *io,
     ngx_antenna_io_record_t *record, tk_spool_object_t *obj);
 static void ngx_antenna_io_refuse(ngx_antenna_io_t *io);
+static void ngx_antenna_io_sync_dir(ngx_antenna_io_t *io, ngx_str_t *dir);
 static ngx_int_t ngx_antenna_io_copy(ngx_antenna_io_t *io,
     ngx_antenna_io_record_t *record, ngx_fd_t fd);
 static void ngx_antenna_io_end(ngx_antenna_io_t *io);
@@ -38,6 +40,7 @@ void
 ngx_antenna_io_run(ngx_antenna_io_t *io)
 {
     io->call = NULL;
+    *io->local = 1;
 
     switch (io->step) {
 
@@ -49,10 +52,6 @@ ngx_antenna_io_run(ngx_antenna_io_t *io)
         ngx_antenna_io_read(io);
         break;
 
-    case NGX_ANTENNA_IO_VERIFY:
-        ngx_antenna_io_verify(io);
-        break;
-
     case NGX_ANTENNA_IO_REFUSE:
         ngx_antenna_io_refuse(io);
         break;
@@ -60,6 +59,8 @@ ngx_antenna_io_run(ngx_antenna_io_t *io)
     default: /* NGX_ANTENNA_IO_END */
         ngx_antenna_io_end(io);
     }
+
+    *io->local = 0;
 }
 
 
@@ -70,6 +71,7 @@ ngx_antenna_io_index(ngx_antenna_io_t *io)
 {
     off_t                     end;
     u_char                    path[NGX_MAX_PATH];
+    ngx_uint_t                i;
     const char               *reason;
     struct stat               st;
     ngx_antenna_io_record_t   record;
@@ -99,6 +101,10 @@ ngx_antenna_io_index(ngx_antenna_io_t *io)
 
         reason = ngx_antenna_io_record(io, end, &record);
 
+        if (io->call || reason) {
+            free(record.rec.objects);
+        }
+
         if (io->call) {
             return;
         }
@@ -114,10 +120,21 @@ ngx_antenna_io_index(ngx_antenna_io_t *io)
     }
 
     ngx_antenna_io_turn(io);
+
+    /* nothing goes to the storage that is not what the client has sent */
+
+    for (i = io->first; i < io->n; i++) {
+        if (ngx_antenna_io_verify(io, &io->records[i]) != NGX_OK) {
+            return;
+        }
+    }
 }
 
 
-/* why the record that ends here is none, or NULL */
+/*
+ * Why there is no record that ends here, or NULL.  What is before a record
+ * that is damaged itself is found nevertheless.
+ */
 
 static const char *
 ngx_antenna_io_record(ngx_antenna_io_t *io, off_t end,
@@ -125,6 +142,8 @@ ngx_antenna_io_record(ngx_antenna_io_t *io, off_t end,
 {
     u_char          line[TK_SPOOL_END], head[TK_SPOOL_HEAD];
     tk_spool_end_t  e;
+
+    ngx_memzero(record, sizeof(ngx_antenna_io_record_t));
 
     if (end < TK_SPOOL_HEAD + TK_SPOOL_END) {
         return "it is too short";
@@ -149,30 +168,36 @@ ngx_antenna_io_record(ngx_antenna_io_t *io, off_t end,
         return NULL;
     }
 
+    ngx_antenna_io_parse(io, record, &e);
+
     if (ngx_memcmp(head, tk_spool_head, TK_SPOOL_HEAD) != 0) {
-        return "its head is damaged, or of another version";
+
+        if (record->damage) {
+            return "its head and its index are damaged";
+        }
+
+        record->damage = "its head is damaged, or of another version";
     }
 
-    return ngx_antenna_io_parse(io, record, &e);
+    return NULL;
 }
 
 
-static const char *
+static void
 ngx_antenna_io_parse(ngx_antenna_io_t *io, ngx_antenna_io_record_t *record,
     tk_spool_end_t *end)
 {
     u_char             *index;
-    const char         *reason;
+    uint32_t            n;
     tk_spool_object_t  *objects;
 
-    reason = NULL;
     objects = NULL;
 
     index = malloc(end->index_length);
 
     if (index == NULL) {
         (void) ngx_antenna_io_error(io, "malloc()");
-        return NULL;
+        return;
     }
 
     if (ngx_antenna_io_pread(io, index, end->index_length,
@@ -184,8 +209,8 @@ ngx_antenna_io_parse(ngx_antenna_io_t *io, ngx_antenna_io_record_t *record,
 
     /* an object takes more than 100 bytes of an index */
 
-    record->rec.n = end->index_length / 100 + 1;
-    objects = malloc(record->rec.n * sizeof(tk_spool_object_t));
+    n = end->index_length / 100 + 1;
+    objects = malloc(n * sizeof(tk_spool_object_t));
 
     if (objects == NULL) {
         (void) ngx_antenna_io_error(io, "malloc()");
@@ -194,18 +219,20 @@ ngx_antenna_io_parse(ngx_antenna_io_t *io, ngx_antenna_io_record_t *record,
 
     record->rec.objects = objects;
 
-    if (tk_spool_parse_index(&record->rec, record->rec.n, end, index, &reason)
+    if (tk_spool_parse_index(&record->rec, n, end, index, &record->damage)
         == 0)
     {
         objects = NULL;
+
+    } else {
+        record->rec.objects = NULL;
+        record->rec.n = 0;
     }
 
 done:
 
     free(index);
     free(objects);
-
-    return reason;
 }
 
 
@@ -268,24 +295,26 @@ ngx_antenna_io_read(ngx_antenna_io_t *io)
 }
 
 
-static void
-ngx_antenna_io_verify(ngx_antenna_io_t *io)
+static ngx_int_t
+ngx_antenna_io_verify(ngx_antenna_io_t *io, ngx_antenna_io_record_t *record)
 {
-    ngx_uint_t                i;
-    ngx_antenna_io_record_t  *record;
-
-    record = &io->records[io->record];
-    io->right = 0;
+    ngx_int_t   rc;
+    ngx_uint_t  i;
 
     for (i = 0; i < record->rec.n; i++) {
-        if (ngx_antenna_io_sum(io, record, &record->rec.objects[i])
-            != NGX_OK)
-        {
-            return;
+        rc = ngx_antenna_io_sum(io, record, &record->rec.objects[i]);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
+            record->damage = "the checksum of an object is wrong";
+            break;
         }
     }
 
-    io->right = 1;
+    return NGX_OK;
 }
 
 
@@ -363,6 +392,30 @@ ngx_antenna_io_refuse(ngx_antenna_io_t *io)
     }
 
     ngx_antenna_io_reason(io, &io->spool->failed, (char *) name);
+
+    /* the file that has it goes when its other crashes are stored */
+
+    ngx_antenna_io_sync_dir(io, &io->spool->failed);
+}
+
+
+static void
+ngx_antenna_io_sync_dir(ngx_antenna_io_t *io, ngx_str_t *dir)
+{
+    ngx_fd_t  fd;
+
+    fd = open((char *) dir->data, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+
+    if (fd == -1) {
+        (void) ngx_antenna_io_error(io, "open() of a directory");
+        return;
+    }
+
+    if (fsync(fd) == -1) {
+        (void) ngx_antenna_io_error(io, "fsync() of a directory");
+    }
+
+    (void) close(fd);
 }
 
 
@@ -408,11 +461,16 @@ ngx_antenna_io_copy(ngx_antenna_io_t *io, ngx_antenna_io_record_t *record,
 static void
 ngx_antenna_io_end(ngx_antenna_io_t *io)
 {
-    char       *src;
-    u_char      path[NGX_MAX_PATH], to[NGX_MAX_PATH];
-    ngx_str_t  *dir;
+    char         *src;
+    u_char        path[NGX_MAX_PATH], to[NGX_MAX_PATH];
+    ngx_str_t    *dir;
+    struct stat   st;
 
     src = ngx_antenna_io_path(path, &io->spool->new, (char *) io->name, "");
+
+    if (io->fd == NGX_INVALID_FILE && stat(src, &st) == 0) {
+        io->size = st.st_size;
+    }
 
     if (io->corrupt || io->refuse) {
         dir = io->corrupt ? &io->spool->corrupt : &io->spool->failed;
@@ -422,6 +480,7 @@ ngx_antenna_io_end(ngx_antenna_io_t *io)
         if (rename(src, ngx_antenna_io_path(to, dir, (char *) io->name, ""))
             == -1)
         {
+            io->gone = (ngx_errno == NGX_ENOENT);
             (void) ngx_antenna_io_error(io, "rename()");
         }
 

@@ -226,6 +226,13 @@ ngx_antenna_scan_dead(const char *name)
 
     pid = (ngx_pid_t) atol(ngx_antenna_name_field(name, 1));
 
+    /* in a container a worker has the number of one before the restart */
+
+    if (pid == ngx_pid) {
+        return strtoull(ngx_antenna_name_field(name, 2), NULL, 10)
+               != ngx_antenna_start;
+    }
+
     return pid <= 0 || (kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH);
 }
 
@@ -252,7 +259,9 @@ ngx_antenna_name_crashes(const u_char *name)
         }
     }
 
-    if (dots != 4 || len >= NGX_ANTENNA_SPOOL_NAME || p[14] != '.') {
+    if (dots != 4 || len < 15 || len >= NGX_ANTENNA_SPOOL_NAME
+        || p[14] != '.')
+    {
         return 0;
     }
 

@@ -290,7 +290,6 @@ void
 ngx_antenna_record_destroy(ngx_antenna_record_t *rec)
 {
     rec->destroyed = 1;
-    rec->log = ngx_cycle->log;
 
     /* the caller's is gone before what is under way ends */
 

@@ -198,6 +198,7 @@ ngx_antenna_spool_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     spool->shpool->data = spool->sh;
     spool->sh->overflown = 1;
+    spool->sh->counted = ngx_current_msec;
 
     return NGX_OK;
 }

@@ -78,7 +78,7 @@ static ngx_conf_num_bounds_t  ngx_antenna_dumps_bounds = {
 };
 
 static ngx_conf_num_bounds_t  ngx_antenna_movers_bounds = {
-    ngx_conf_check_num_bounds, 1, NGX_ANTENNA_MOVING
+    ngx_conf_check_num_bounds, 1, NGX_ANTENNA_MOVERS
 };
 
 
