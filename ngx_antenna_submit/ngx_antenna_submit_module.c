@@ -23,6 +23,7 @@ static ngx_int_t ngx_antenna_submit_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_antenna_submit_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_antenna_submit_movers(ngx_cycle_t *cycle,
     ngx_antenna_submit_main_conf_t *amcf);
+static void ngx_antenna_submit_stop(ngx_cycle_t *cycle);
 static void ngx_antenna_submit_exit_process(ngx_cycle_t *cycle);
 
 static char *ngx_antenna_submit(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -626,12 +627,14 @@ ngx_antenna_submit_movers(ngx_cycle_t *cycle,
         }
     }
 
-    return NGX_OK;
+    return ngx_tecken_exit_add(ngx_antenna_submit_stop);
 }
 
 
+/* while what is on its way to a storage can be cancelled */
+
 static void
-ngx_antenna_submit_exit_process(ngx_cycle_t *cycle)
+ngx_antenna_submit_stop(ngx_cycle_t *cycle)
 {
     ngx_uint_t                       i;
     ngx_antenna_submit_main_conf_t  *amcf;
@@ -646,8 +649,20 @@ ngx_antenna_submit_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < amcf->spools.nelts; i++) {
         ngx_antenna_mover_stop(amcf->movers[i]);
     }
+}
 
-    ngx_antenna_spools_exit_worker(&amcf->spools);
+
+static void
+ngx_antenna_submit_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_antenna_submit_main_conf_t  *amcf;
+
+    amcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_antenna_submit_module);
+
+    if (amcf) {
+        ngx_antenna_spools_exit_worker(&amcf->spools);
+    }
 }
 
 
