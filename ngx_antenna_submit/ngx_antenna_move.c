@@ -281,6 +281,16 @@ ngx_antenna_move_indexed(ngx_antenna_move_t *move)
         }
     }
 
+    /* its id may be another crash's by now if the client has chosen it */
+
+    if (move->record < move->io.n
+        && !ngx_antenna_move_record(move)->damage
+        && !ngx_antenna_move_record(move)->rec.chosen)
+    {
+        move->object = ngx_min(move->entry->objects,
+                               ngx_antenna_move_record(move)->rec.n - 1);
+    }
+
     move->started = ngx_current_msec;
 
     ngx_antenna_move_next(move);
@@ -365,6 +375,7 @@ ngx_antenna_move_skip(ngx_antenna_move_t *move)
     /* another attempt begins behind it */
 
     move->entry->records = move->record;
+    move->entry->objects = 0;
 }
 
 
@@ -628,7 +639,7 @@ ngx_antenna_move_result(ngx_antenna_move_t *move, ngx_int_t rc)
 
     } else if (rc == NGX_OK) {
         move->object++;
-        move->pos = 0;
+        move->entry->objects = move->object;
         ngx_antenna_mover_stored(move->mover);
 
     } else {

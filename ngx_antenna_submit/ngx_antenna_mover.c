@@ -16,6 +16,7 @@
 #define NGX_ANTENNA_RESCAN_FEW 10000
 #define NGX_ANTENNA_FEW        4096   /* files */
 #define NGX_ANTENNA_BACKOFF    1000
+#define NGX_ANTENNA_PROBE      10000  /* a file, for all the others */
 #define NGX_ANTENNA_SOON       1000
 #define NGX_ANTENNA_FORGOTTEN  60000
 #define NGX_ANTENNA_BEHIND     32     /* files: fresh ones take turns */
@@ -39,7 +40,8 @@ static ngx_antenna_entry_t *ngx_antenna_mover_pick(
 static void ngx_antenna_mover_wait(ngx_antenna_mover_t *mover,
     ngx_antenna_entry_t *entry, ngx_msec_t msec);
 static void ngx_antenna_mover_ready(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry);
+    ngx_antenna_entry_t *entry, ngx_rbtree_key_t key);
+static void ngx_antenna_mover_waited(ngx_antenna_mover_t *mover);
 static ngx_msec_t ngx_antenna_mover_backoff(ngx_antenna_mover_t *mover,
     ngx_uint_t attempts);
 static void ngx_antenna_mover_gauges(ngx_antenna_mover_t *mover);
@@ -412,7 +414,7 @@ ngx_antenna_mover_add(ngx_antenna_mover_t *mover, const u_char *name)
     ngx_rbtree_insert(&mover->age, &entry->age);
     mover->entries++;
 
-    ngx_antenna_mover_ready(mover, entry);
+    ngx_antenna_mover_ready(mover, entry, entry->age.key);
 }
 
 
@@ -429,9 +431,9 @@ ngx_antenna_mover_remove(ngx_antenna_mover_t *mover,
 
 static void
 ngx_antenna_mover_ready(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry)
+    ngx_antenna_entry_t *entry, ngx_rbtree_key_t key)
 {
-    entry->order.key = entry->age.key;
+    entry->order.key = key;
 
     ngx_rbtree_insert(&mover->ready, &entry->order);
     mover->nready++;
@@ -455,23 +457,13 @@ ngx_antenna_mover_go(ngx_antenna_mover_t *mover)
 {
     ngx_int_t             rc;
     ngx_uint_t            limit;
-    ngx_rbtree_node_t    *node;
     ngx_antenna_entry_t  *entry;
 
     if (!mover->owner || ngx_exiting || ngx_terminate) {
         return;
     }
 
-    while (mover->waiting.root != &mover->waiting_sentinel) {
-        node = ngx_rbtree_min(mover->waiting.root, &mover->waiting_sentinel);
-
-        if ((ngx_msec_int_t) (node->key - ngx_current_msec) > 0) {
-            break;
-        }
-
-        ngx_rbtree_delete(&mover->waiting, node);
-        ngx_antenna_mover_ready(mover, ngx_antenna_entry_of(node, order));
-    }
+    ngx_antenna_mover_waited(mover);
 
     if (mover->backoff
         && (ngx_msec_int_t) (mover->resume - ngx_current_msec) > 0)
@@ -512,6 +504,36 @@ ngx_antenna_mover_go(ngx_antenna_mover_t *mover)
         if (rc == NGX_ERROR) {
             return;
         }
+    }
+}
+
+
+/* behind those that have not been tried: who fails must not hold them up */
+
+static void
+ngx_antenna_mover_waited(ngx_antenna_mover_t *mover)
+{
+    u_char              now[sizeof("YYYYMMDDhhmmss")];
+    ngx_tm_t            tm;
+    ngx_rbtree_node_t  *node;
+
+    while (mover->waiting.root != &mover->waiting_sentinel) {
+        node = ngx_rbtree_min(mover->waiting.root, &mover->waiting_sentinel);
+
+        if ((ngx_msec_int_t) (node->key - ngx_current_msec) > 0) {
+            return;
+        }
+
+        ngx_rbtree_delete(&mover->waiting, node);
+
+        ngx_gmtime(ngx_time(), &tm);
+
+        (void) ngx_sprintf(now, "%4d%02d%02d%02d%02d%02d%Z",
+                           tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                           tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec);
+
+        ngx_antenna_mover_ready(mover, ngx_antenna_entry_of(node, order),
+                                (ngx_rbtree_key_t) ngx_antenna_name_time(now));
     }
 }
 
@@ -593,7 +615,7 @@ ngx_antenna_mover_moved(ngx_antenna_mover_t *mover,
         {
             mover->backoff = mover->backoff
                              ? ngx_min(mover->backoff * 2,
-                                       mover->spool->retry_max)
+                                       NGX_ANTENNA_PROBE)
                              : NGX_ANTENNA_BACKOFF;
 
             mover->resume = ngx_current_msec + mover->backoff / 2
@@ -612,7 +634,7 @@ ngx_antenna_mover_backoff(ngx_antenna_mover_t *mover, ngx_uint_t attempts)
 {
     ngx_msec_t  msec;
 
-    msec = mover->spool->retry_max;
+    msec = ngx_max(mover->spool->retry_max, NGX_ANTENNA_TICK);
 
     if (attempts < 20) {
         msec = ngx_min((ngx_msec_t) NGX_ANTENNA_BACKOFF << attempts, msec);

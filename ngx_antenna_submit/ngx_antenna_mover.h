@@ -49,10 +49,12 @@ typedef void (*ngx_antenna_event_pt)(ngx_antenna_mover_t *mover,
 
 struct ngx_antenna_entry_s {
     ngx_rbtree_node_t             age;        /* key: when it was written */
-    ngx_rbtree_node_t             order;      /* in ready: the same; in
+    ngx_rbtree_node_t             order;      /* in ready: the same, or when
+                                                 its wait was over; in
                                                  waiting: until when */
     ngx_uint_t                    attempts;
     ngx_uint_t                    records;    /* that are done with */
+    ngx_uint_t                    objects;    /* of the next one, the same */
     ngx_uint_t                    deaths;     /* workers died meanwhile */
     ngx_antenna_spool_moving_t   *moving;
     u_char                        name[NGX_ANTENNA_SPOOL_NAME];

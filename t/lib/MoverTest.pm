@@ -15,6 +15,7 @@ use Exporter 'import';
 use Fcntl qw(:flock);
 use File::Find ();
 use JSON::PP ();
+use POSIX ();
 
 use StoreTest qw(keys_of pattern);
 use SubmitTest qw(collector part post);
@@ -66,7 +67,8 @@ sub hold
 }
 
 
-sub let_go { delete $Held{ $_[0] } }
+# Children have the file, too.
+sub let_go { flock delete $Held{ $_[0] }, LOCK_UN or die "flock: $!\n" }
 
 
 # The pid of whoever holds the lock, undef if nobody does.
@@ -123,8 +125,8 @@ sub new_id
 
     my $serial = ++$Serial;
 
-    return sprintf '%08x-%04x-4%03x-8%03x-%06x%06d', $serial, $$ & 0xffff,
-                   $$ >> 16, rand 4096, rand 1 << 24,
+    return sprintf '%08x-%04x-4%03x-8%03x-%05x0%06d', $serial, $$ & 0xffff,
+                   $$ >> 16, rand 4096, rand 1 << 20,
                    (POSIX::strftime('%y%m%d', gmtime));
 }
 
@@ -238,7 +240,9 @@ sub files
     my ($dir) = @_;
 
     opendir my $dh, $dir or return;
-    return sort grep { !/^\.\.?$/ } readdir $dh;
+    my @names = sort grep { !/^\.\.?$/ } readdir $dh;
+
+    return @names;
 }
 
 

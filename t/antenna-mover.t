@@ -1,0 +1,573 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+# From the spool to the storage: keys, bytes and order, storages that fail or
+# refuse, files that are damaged or deadly, workers that come and go.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use MoverTest qw(
+    arm disarm drained fault_env files get_all hold keys_of_crash let_go
+    missing mover new_files new_id owner s3_storage spool submit tree_storage
+);
+use StoreTest qw(pattern sanitized unique);
+use SubmitTest qw(spooled);
+use TeckenTest qw(:s3 :proxy);
+use TeckenTest::Process qw(
+    alive fork_child give_away slurp temp_dir remove_tree wait_until
+    write_file
+);
+
+my $prefix = unique('mover');
+my $Slack = sanitized() ? 5 : 1;
+
+# short of time, so that failures come soon
+my $hasty = 'timeout=500ms connect_timeout=500ms deadline=600ms retries=0';
+
+
+sub stored_ok
+{
+    my ($all, $layout, $what, @crashes) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my @wrong = map { missing($all, $layout, $_) } @crashes;
+    is_deeply \@wrong, [], "$what: " . @crashes . ' stored';
+}
+
+
+sub tree
+{
+    my $root = temp_dir('tree');
+    give_away($root);
+
+    return $root;
+}
+
+
+for my $layout (qw(2018 2022 tree)) {
+    subtest "layout $layout" => sub {
+        my $spool = hold(spool());
+        my $root = $layout eq 'tree' ? tree() : undef;
+        my $nginx = mover(
+            spool => $spool,
+            storage => $root ? tree_storage($root)
+                             : s3_storage(proxy->port, "$prefix-$layout"),
+            layout => $root ? undef : $layout,
+        );
+
+        my %dumps = (upload_file_minidump => pattern(200_000),
+                     upload_file_minidump_browser => "a\0\r\n--b",
+                     memory_report => '');
+        my $crash = submit($nginx, dumps => \%dumps);
+        my ($kept) = spooled($spool);
+        my @keys = keys_of_crash($layout, $crash->{id}, sort keys %dumps);
+
+        proxy->reset;
+        let_go($spool);
+        drained($spool);
+
+        my $where = $root // ['private', "$prefix-$layout"];
+        my $all = get_all($where);
+
+        is_deeply [ sort keys %$all ], [ sort @keys ], 'the keys, no others';
+        stored_ok($all, $layout, 'one crash', $crash);
+        is $all->{ $keys[0] }, $kept->{dump_names}, 'dump names, to the byte';
+        is $all->{ $keys[-1] }, $kept->{raw_crash}, 'raw crash, to the byte';
+
+        is_deeply [ map { $_->{path} =~ s{\A/private/[^/]+/}{}r }
+                    proxy->requests('PUT') ], \@keys, 'in their order'
+            if !$root;
+
+        is $nginx->stop, 0, 'a clean end';
+    };
+}
+
+
+subtest 'a raw crash is stored last' => sub {
+    my $spool = spool();
+    my $nginx = mover(spool => $spool, retry_max => '500ms',
+                      storage => s3_storage(proxy->port, "$prefix-last",
+                                            $hasty));
+
+    proxy->mode('status', status => 500, method => 'PUT', path => 'raw_crash');
+
+    my $crash = submit($nginx);
+    my @keys = keys_of_crash('2018', $crash->{id}, 'upload_file_minidump');
+
+    proxy->wait_for(2, 10, 'PUT', qr/raw_crash/);
+    is_deeply [ sort keys %{ get_all(['private', "$prefix-last"]) } ],
+              [ sort @keys[0, 1] ], 'all but the raw crash';
+
+    proxy->mode('status', status => 500, method => 'PUT', path => 'v1/dump/');
+    my $second = submit($nginx);
+    proxy->wait_for(1, 10, 'PUT', qr/\Q$second->{id}\E/);
+    sleep 0.2;
+    is proxy->count('PUT', qr/raw_crash.*\Q$second->{id}\E/), 0,
+       'none without its dump';
+
+    proxy->mode('pass');
+    drained($spool);
+    stored_ok(get_all(['private', "$prefix-last"]), '2018', 'later', $crash,
+              $second);
+    $nginx->stop;
+};
+
+
+subtest 'a storage that fails' => sub {
+    my $spool = spool();
+    my $nginx = mover(spool => $spool, retry_max => '2s',
+                      storage => s3_storage(proxy->port, "$prefix-fails",
+                                            $hasty));
+    my @crashes;
+
+    for my $mode ([ 'refuse' ], [ 'reset' ], [ 'stall' ], [ 'close' ],
+                  [ 'status', status => 503, code => 'SlowDown' ],
+                  [ 'status', status => 403, code => 'AccessDenied' ],
+                  [ 'status', status => 404, code => 'NoSuchBucket' ],
+                  [ 'status', status => 400, code => 'RequestTimeout' ],
+                  [ 'garbage' ], [ 'reset_after', after => 5 ])
+    {
+        my $what = join ' ', $mode->[0], $mode->[2] // ();
+
+        proxy->reset;
+        proxy->mode(@$mode);
+
+        my $mark = length $nginx->error_log;
+        my @now = map { submit($nginx) } 1 .. 12;
+        is scalar(grep { $_->{status} != 200 } @now), 0, "$what: taken";
+        push @crashes, @now;
+
+        wait_until("$what: attempts", 20, sub {
+            my @tries = substr($nginx->error_log, $mark) =~
+                        /\[error\].*not stored yet: .*attempt/g;
+            return @tries >= 3;
+        });
+
+        is scalar(new_files($spool)), 12, "$what: all are there";
+
+        proxy->mode('pass');
+        drained($spool);
+    }
+
+    stored_ok(get_all(['private', "$prefix-fails"]), '2018', 'in the end',
+              @crashes);
+    is_deeply [ files("$spool/failed") ], [], 'none is given up';
+    is_deeply [ files("$spool/corrupt") ], [], 'none is damaged';
+
+    # eight at first, then one at a time, less and less often
+    proxy->reset;
+    proxy->mode('status', status => 503);
+    push @crashes, submit($nginx) for 1 .. 12;
+    sleep 5;
+    my $n = proxy->count;
+    cmp_ok $n, '<=', 8 + 7, "backs off: $n requests in 5 seconds";
+    cmp_ok $n, '>=', 3, 'and goes on';
+    proxy->mode('pass');
+    drained($spool);
+    is $nginx->stop, 0, 'a clean end';
+};
+
+
+subtest 'a storage that refuses' => sub {
+    my $spool = spool();
+    my $nginx = mover(spool => $spool,
+                      storage => s3_storage(proxy->port, "$prefix-refuses"));
+
+    proxy->mode('status', status => 400, code => 'EntityTooLarge',
+                method => 'PUT', path => 'upload_file_big');
+
+    my $crash = submit($nginx, dumps => { upload_file_big => pattern(300_000),
+                                          other => 'x' });
+    my $small = submit($nginx);
+    drained($spool);
+
+    my @failed = files("$spool/failed");
+    is scalar(@failed), 2, 'a file and its reason' or diag "@failed";
+    is "$failed[0].reason", $failed[1], 'side by side';
+    like slurp("$spool/failed/$failed[1]"),
+         qr/\Athe storage refuses it: PUT .*status 400 EntityTooLarge\n\z/,
+         'which says why';
+
+    my ($kept) = SubmitTest::read_file("$spool/failed/$failed[0]");
+    is $kept->{crash_id}, $crash->{id}, 'the crash is there';
+    is $kept->{dumps}{upload_file_big}, pattern(300_000), 'is whole';
+    $nginx->wait_log(qr/\[crit\].*crash \Q$crash->{id}\E goes to/);
+
+    stored_ok(get_all(['private', "$prefix-refuses"]), '2018', 'the other',
+              $small);
+
+    # by hand: back to where it came from
+    proxy->mode('pass');
+    rename "$spool/failed/$failed[0]", "$spool/new/$failed[0]";
+    drained($spool, 30);
+    stored_ok(get_all(['private', "$prefix-refuses"]), '2018', 'moved back',
+              $crash);
+    $nginx->stop;
+};
+
+
+subtest "a client's own id" => sub {
+    for my $kind ('s3', 'tree') {
+        my $spool = hold(spool());
+        my $root = $kind eq 'tree' ? tree() : undef;
+        my $layout = $root ? 'tree' : '2018';
+        my $where = $root // ['private', "$prefix-own"];
+        my $nginx = mover(
+            spool => $spool, storage => $root ? tree_storage($root)
+                        : s3_storage(proxy->port, "$prefix-own"));
+
+        proxy->reset;
+
+        my $id = new_id();
+        my $first = submit($nginx, id => $id, note => 'first');
+        my ($name) = new_files($spool);
+        my $copy = slurp("$spool/new/$name");
+        is $first->{id}, $id, "$kind: is kept";
+
+        let_go($spool);
+        drained($spool);
+        stored_ok(get_all($where), $layout, "$kind: the first", $first);
+
+        my $second = submit($nginx, id => $id, note => 'second',
+                            dumps => { upload_file_minidump => 'other' });
+        is $second->{id}, $id, "$kind: taken again";
+        my $others = submit($nginx);
+        drained($spool);
+
+        stored_ok(get_all($where), $layout, "$kind: still the first", $first,
+                  $others);
+        my @failed = files("$spool/failed");
+        is scalar(@failed), 2, "$kind: the second failed";
+        is slurp("$spool/failed/$failed[1]"),
+           "another crash has this id\n", "$kind: says why";
+        my ($kept) = SubmitTest::read_file("$spool/failed/$failed[0]");
+        is $kept->{raw}{Note}, 'second', "$kind: is there";
+
+        # as after a death between the last object and the end of the file
+        put_file($spool, $name, $copy);
+        drained($spool, 30);
+        is scalar(files("$spool/failed")), 2, "$kind: the same again is none";
+        stored_ok(get_all($where), $layout, "$kind: and is", $first);
+
+        $nginx->stop;
+    }
+};
+
+
+sub put_file
+{
+    my ($spool, $name, $bytes) = @_;
+
+    write_file("$spool/tmp/x", $bytes);
+    give_away("$spool/tmp/x");
+    rename "$spool/tmp/x", "$spool/new/$name" or die "rename: $!";
+}
+
+
+# Three crashes, one after the other in one file.
+sub three
+{
+    my ($spool, $nginx) = @_;
+
+    my @crashes = map { submit($nginx, dumps => {
+        upload_file_minidump => pattern(3000) . $_ }) } 1 .. 3;
+
+    my @names = new_files($spool);
+    my @bytes = map { slurp("$spool/new/$_") } @names;
+
+    # by their ids: the names say when, not which
+    my %by = map { (SubmitTest::read_file("$spool/new/$names[$_]"))[0]
+                   ->{crash_id} => $bytes[$_] } 0 .. $#names;
+    unlink map { "$spool/new/$_" } @names;
+
+    return ($names[0] =~ s/\.1\z/.3/r, \@crashes,
+            map { $by{ $_->{id} } } @crashes);
+}
+
+
+# what, where in the second record, [ those that are stored ], reason
+my @damages = (
+    [ 'nothing', undef, [ 0, 1, 2 ] ],
+    [ 'an object', sub { 16 + 100 }, [ 0, 2 ], qr/checksum of an object/ ],
+    [ 'the raw crash', sub { index($_[0], 'ProductName') + 1 }, [ 0, 2 ],
+      qr/checksum of an object/ ],
+    [ 'the head', sub { 3 }, [ 0, 2 ], qr/head is damaged/ ],
+    [ 'the index', sub { rindex($_[0], '"offset"') + 2 }, [ 0, 2 ],
+      qr/index/ ],
+    [ 'a checksum in the index', sub { rindex($_[0], '"sha256"') + 12 },
+      [ 0, 2 ], qr/index/ ],
+    [ 'the end line', sub { length($_[0]) - 127 }, [ 2 ], qr/end line/ ],
+    [ 'a length in it', sub { length($_[0]) - 128 + 25 }, [ 2 ],
+      qr/end line|head|index/ ],
+    [ 'its last byte', sub { length($_[0]) - 1 }, [ 2 ], qr/end line/ ],
+);
+
+for my $kind (qw(tree s3)) {
+    subtest "damaged files, $kind" => sub {
+        my $spool = hold(spool());
+        my $root = $kind eq 'tree' ? tree() : undef;
+        my $layout = $root ? 'tree' : '2018';
+        my $where = $root // ['private', "$prefix-damage"];
+
+        my $nginx = mover(
+            spool => $spool, storage => $root ? tree_storage($root)
+                        : s3_storage(proxy->port, "$prefix-damage"));
+        my (@files, %expected);
+
+        for my $damage (@damages) {
+            my ($what, $at, $stored, $reason) = @$damage;
+            my ($name, $crashes, @records) = three($spool, $nginx);
+
+            if ($at) {
+                my $i = $at->($records[1]);
+                substr($records[1], $i, 1) ^= "\x04";
+            }
+
+            push @files, [ $name, join('', @records), $crashes, $damage ];
+        }
+
+        # cut and empty ones
+        my ($name, $crashes, @records) = three($spool, $nginx);
+        push @files, [ $name, substr(join('', @records), 0, -10), $crashes,
+                       [ 'an end that is missing', 1, [], qr/end line/ ] ];
+        push @files, [ $name =~ s/\.3\z/9.1/r, '', [],
+                       [ 'an empty file', 1, [], qr/empty/ ] ];
+        push @files, [ $name =~ s/\.3\z/8.1/r, 'x' x 5000, [],
+                       [ 'something else', 1, [], qr/end line/ ] ];
+
+        put_file($spool, @$_[0, 1]) for @files;
+        write_file("$spool/new/README", "an operator's\n");
+
+        let_go($spool);
+        wait_until('the others', 30, sub { 1 == new_files($spool) });
+        is_deeply [ new_files($spool) ], ['README'], 'others are let alone';
+
+        my $all = get_all($where);
+
+        for my $file (@files) {
+            my ($file_name, $bytes, $list, $damage) = @$file;
+            my ($what, $at, $stored, $reason) = @$damage;
+            my %stored = map { $_ => 1 } @$stored;
+
+            stored_ok($all, $layout, $what, @$list[@$stored]);
+
+            my @partly = grep { index($_, $list->[1]{id}) >= 0 } keys %$all
+                if @$list && !$stored{1};
+            is_deeply \@partly, [], "$what: nothing of the damaged one"
+                if $at && @$list;
+
+            next if !$at;
+
+            is slurp("$spool/corrupt/$file_name"), $bytes,
+               "$what: is in corrupt/";
+            like slurp("$spool/corrupt/$file_name.reason"), $reason,
+                 "$what: with its reason";
+        }
+
+        is scalar(files("$spool/corrupt")), 2 * (@files - 1), 'no others';
+        is_deeply [ files("$spool/failed") ], [], 'nothing is refused';
+        is $nginx->stop, 0, 'a clean end';
+        remove_tree($root) if $root;
+    };
+}
+
+
+SKIP: {
+    skip 'a sanitizer wants to be the first library', 1 if sanitized();
+
+    subtest 'a file that kills' => sub {
+        my $dir = temp_dir('poison');
+        my $root = tree();
+        my $spool = hold(spool());
+        my $nginx = mover(
+            spool => $spool, storage => tree_storage($root),
+            main => 'env LD_PRELOAD; env TECKEN_FAULT;',
+            env => fault_env($dir));
+
+        my @crashes = map { submit($nginx) } 1 .. 8;
+        my @names = new_files($spool);
+        my ($bad) = SubmitTest::read_file("$spool/new/$names[4]");
+
+        arm($dir, 'pread', $names[4], 0, 0);
+        let_go($spool);
+
+        wait_until('its end', 30, sub {
+            $nginx->{killed}{$_} = 1 for $nginx->all_workers;
+            return !new_files($spool);
+        });
+
+        disarm($dir);
+        my @deaths = $nginx->error_log =~ /exited on signal 9/g;
+        is scalar(@deaths), 3, 'three deaths';
+
+        is_deeply [ files("$spool/corrupt") ],
+                  [ $names[4], "$names[4].reason" ], 'it is put aside';
+        like slurp("$spool/corrupt/$names[4].reason"), qr/workers died/,
+             'says why';
+
+        stored_ok(get_all($root), 'tree', 'the others',
+                  grep { $_->{id} ne $bad->{crash_id} } @crashes);
+
+        my $later = submit($nginx);
+        drained($spool);
+        stored_ok(get_all($root), 'tree', 'later', $later);
+        $nginx->stop;
+        remove_tree($_) for $dir, $root;
+    };
+
+    subtest 'disks that fail' => sub {
+        my $dir = temp_dir('disk');
+        my $root = tree();
+        my $spool = spool();
+        my $nginx = mover(
+            spool => $spool, storage => tree_storage($root),
+            main => 'env LD_PRELOAD; env TECKEN_FAULT;',
+            env => fault_env($dir));
+        my @crashes;
+
+        wait_until('an owner', 5, sub { owner($spool) });
+
+        for my $case ([ 'open', '/new/' ], [ 'pread', '/new/' ],
+                      [ 'unlink', '/new/' ])
+        {
+            arm($dir, @$case, 1, 5);
+            push @crashes, submit($nginx);
+            wait_until("$case->[0] to fail", 5, sub { !-e "$dir/fault" });
+            drained($spool);
+            like $nginx->error_log,
+                 qr/\[crit\].*$case->[0]\(\) failed for .*Input\/output error/,
+                 "$case->[0]: says so";
+        }
+
+        stored_ok(get_all($root), 'tree', 'nevertheless', @crashes);
+        is_deeply [ files("$spool/corrupt") ], [], 'nothing is damaged';
+        $nginx->stop;
+        remove_tree($_) for $dir, $root;
+    };
+}
+
+
+subtest 'the next owner' => sub {
+    my $spool = spool();
+    my $root = tree();
+    my $nginx = mover(spool => $spool, storage => tree_storage($root));
+    my @crashes;
+
+    for my $how (qw(KILL KILL TERM QUIT)) {
+        my $owner = wait_until('an owner', 5, sub { owner($spool) });
+        my $start = time;
+
+        $nginx->kill_worker($owner, $how);
+        my $next = wait_until('the next one', 10, sub {
+            my $now = owner($spool);
+            return $now && $now != $owner && $now;
+        });
+        my $took = time - $start;
+        cmp_ok $took, '<', 1 + $Slack, sprintf '%s: after %.2f s', $how, $took;
+
+        push @crashes, submit($nginx);
+        drained($spool);
+    }
+
+    stored_ok(get_all($root), 'tree', 'after each', @crashes);
+    $nginx->stop;
+    remove_tree($root);
+};
+
+
+subtest 'ends amid a move' => sub {
+    for my $how (qw(TERM QUIT)) {
+        my $spool = spool();
+        my $nginx = mover(spool => $spool, storage => s3_storage(
+            proxy->port, "$prefix-end-$how", 'timeout=3s deadline=5s'));
+
+        proxy->reset;
+        proxy->mode('hold', method => 'PUT', path => 'v1/dump/');
+        my @crashes = map { submit($nginx) } 1 .. 3;
+        proxy->wait_for(3, 5, 'PUT', qr{v1/dump/});
+
+        if ($how eq 'TERM') {
+            is $nginx->stop('TERM'), 0, 'TERM: at once';
+            is scalar(new_files($spool)), 3, 'TERM: all are there';
+            proxy->mode('pass');
+            $nginx->restart;
+
+        } else {
+            kill 'HUP', $nginx->master;
+            my ($old) = wait_until('a new owner', 5, sub {
+                my $now = owner($spool);
+                return $now && grep({ $_ == $now } $nginx->workers) && $now;
+            });
+            my $more = submit($nginx);
+            wait_until('its dump', 5, sub {
+                proxy->count('PUT', qr{v1/dump/\Q$more->{id}\E}) });
+            push @crashes, $more;
+            is proxy->count('PUT', qr{v1/dump/}), 4,
+               'QUIT: none is begun twice';
+            proxy->mode('pass');
+        }
+
+        drained($spool);
+        stored_ok(get_all(['private', "$prefix-end-$how"]), '2018', $how,
+                  @crashes);
+        $nginx->stop;
+    }
+};
+
+
+subtest 'reload again and again' => sub {
+    my $spool = spool();
+    my $root = tree();
+    my $nginx = mover(spool => $spool, storage => tree_storage($root));
+    my $end = time + 6;
+
+    wait_until('an owner', 5, sub { owner($spool) });
+
+    my @children = map { fork_child(sub {
+        $| = 1;
+        while (time < $end) {
+            my $crash = submit($nginx);
+            die "status $crash->{status}\n" if $crash->{status} != 200;
+            print "$crash->{id}\n";
+        }
+    }, "$root.log") } 1 .. 4;
+
+    my ($samples, $most, $next) = (0, 0, time);
+
+    while (time < $end) {
+        if (time > $next) {
+            kill 'HUP', $nginx->master;
+            $next = time + 1;
+        }
+
+        my @owners = owner($spool);
+        $most = @owners if @owners > $most;
+        $samples++;
+        sleep 0.02;
+    }
+
+    waitpid $_, 0 for @children;
+    my @acked = slurp("$root.log") =~ /^(\S{36})$/mg;
+    is slurp("$root.log") =~ s/^\S{36}\n//mgr, '', 'no request failed';
+    is $most, 1, "one owner at a time, in $samples samples";
+
+    drained($spool, 60);
+    my $all = get_all($root);
+    my @lost = grep { my @k = keys_of_crash('tree', $_,
+                                            'upload_file_minidump');
+                      grep { !defined $all->{$_} } @k } @acked;
+    is scalar(@lost), 0, 'acked=' . @acked . ' lost=' . @lost;
+    cmp_ok scalar(@acked), '>', 20, 'many';
+    $nginx->stop;
+    remove_tree($root);
+    unlink "$root.log";
+};
+
+
+done_testing;
