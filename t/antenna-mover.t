@@ -433,8 +433,8 @@ SKIP: {
 
         wait_until('an owner', 5, sub { owner($spool) });
 
-        for my $case ([ 'open', '/new/' ], [ 'pread', '/new/' ],
-                      [ 'unlink', '/new/' ])
+        for my $case ([ 'open', '/new/2' ], [ 'pread', '/new/2' ],
+                      [ 'unlink', '/new/2' ])
         {
             arm($dir, @$case, 1, 5);
             push @crashes, submit($nginx);

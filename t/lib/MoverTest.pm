@@ -21,7 +21,8 @@ use StoreTest qw(keys_of pattern);
 use SubmitTest qw(collector part post);
 use TeckenTest;
 use TeckenTest::Process qw(
-    give_away remove_tree run_child slurp temp_dir wait_until write_file
+    fork_child give_away kill_pid remove_tree run_child slurp temp_dir
+    wait_until write_file
 );
 
 our @EXPORT_OK = qw(
@@ -52,7 +53,8 @@ END
 }
 
 
-# Nothing is moved until it is let go.
+# Nothing is moved until it is let go.  The lock is a child's: what this
+# process has open, others have, too.
 sub hold
 {
     my ($dir) = @_;
@@ -60,15 +62,21 @@ sub hold
     write_file("$dir/lock", '') if !-e "$dir/lock";
     give_away("$dir/lock");
 
-    open $Held{$dir}, '+<', "$dir/lock" or die "$dir/lock: $!\n";
-    flock $Held{$dir}, LOCK_EX or die "flock: $!\n";
+    $Held{$dir} = fork_child(sub {
+        my ($parent) = @_;
+
+        open my $lock, '+<', "$dir/lock" or die "$dir/lock: $!\n";
+        flock $lock, LOCK_EX or die "flock: $!\n";
+        sleep 1 while getppid() == $parent;
+    });
+
+    wait_until('the lock', 10, sub { owner($dir) });
 
     return $dir;
 }
 
 
-# Children have the file, too.
-sub let_go { flock delete $Held{ $_[0] }, LOCK_UN or die "flock: $!\n" }
+sub let_go { kill_pid(delete $Held{ $_[0] }) }
 
 
 # The pid of whoever holds the lock, undef if nobody does.
@@ -76,7 +84,7 @@ sub owner
 {
     my ($dir) = @_;
 
-    my $inode = (stat "$dir/lock")[1];
+    my $inode = (stat "$dir/lock")[1] // return;
     my @owners = slurp('/proc/locks') =~
                  /^\d+: FLOCK +ADVISORY +WRITE (\d+) \S+:$inode /mg;
 
@@ -266,6 +274,7 @@ sub fault_env
     run_child({ log => "$dir/cc.log" }, split(/ /, $ENV{CC} // 'cc'),
               '-shared', '-fPIC', '-o', "$dir/fault.so", 't/faults/spool.c',
               '-ldl');
+    give_away($dir);
 
     return { LD_PRELOAD => "$dir/fault.so", TECKEN_FAULT => "$dir/fault" };
 }
