@@ -397,13 +397,11 @@ SKIP: {
         arm($dir, 'pread', $names[4], 0, 0);
         let_go($spool);
 
-        wait_until('its end', 30, sub {
-            $nginx->{killed}{$_} = 1 for $nginx->all_workers;
-            return !new_files($spool);
-        });
-
+        drained($spool, 30);
         disarm($dir);
-        my @deaths = $nginx->error_log =~ /exited on signal 9/g;
+
+        my @deaths = $nginx->error_log =~ /process (\d+) exited on signal 9/g;
+        $nginx->{killed}{$_} = 1 for @deaths;
         is scalar(@deaths), 3, 'three deaths';
 
         is_deeply [ files("$spool/corrupt") ],
