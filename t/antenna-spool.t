@@ -335,6 +335,9 @@ for my $disk (@disks) {
                     return $n > 30 + rand 40;
                 });
 
+                # what is answered while the file system goes down was
+                # answered by no machine that has lost its current
+                my @acked = slurp("$dir/cut") =~ /^(\S{36})$/mg;
                 cut_power($spool);
                 waitpid $_, 0 for @children;
                 $nginx->{killed}{$_} = 1 for $nginx->all_workers;
@@ -353,7 +356,6 @@ for my $disk (@disks) {
                     $there{ $_->{crash_id} } = 1 for @crashes;
                 }
 
-                my @acked = slurp("$dir/cut") =~ /^(\S{36})$/mg;
                 $acked += @acked;
                 $lost += grep { !$there{$_} } @acked;
 
