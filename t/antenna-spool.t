@@ -23,7 +23,13 @@ use TeckenTest::Process qw(
 );
 
 my $dir = temp_dir('spool-faults');
-END { local $?; remove_tree($dir) if $dir }
+END {
+    local $?;
+    if ($dir) {
+        system("umount -l $_ 2>/dev/null") for glob "$dir/disk-*";
+        remove_tree($dir);
+    }
+}
 
 my @preload = sanitized() ? ()
               : (main => 'thread_pool io threads=8; env LD_PRELOAD;
