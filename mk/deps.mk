@@ -9,7 +9,8 @@ DEPS_RUN =		curl
 # what suites preload into nginx, wherever it is
 DEPS_PRELOAD =		libfaketime
 DEPS_TEST =		$(DEPS_PRELOAD) perl curl e2fsprogs openssl ceph-base \
-			ceph-common ceph-mon ceph-osd radosgw valgrind clang
+			ceph-common ceph-mon ceph-osd radosgw valgrind clang \
+			xfsprogs
 DEPS_BENCH =		wrk libdeflate-dev
 DEPS_CHECK =		cppcheck clang-tidy
 DEPS_VERSIONS =		debootstrap

@@ -10,7 +10,7 @@ SUITES =		-r t
 MODULE_SUITES =		$(filter-out t/harness/% t/make/%, \
 				$(wildcard t/*.t t/*/*.t))
 
-.PHONY: fuzz-short suites prove
+.PHONY: fuzz-short suites prove test-faults
 
 
 #: test             unit tests, fuzzers for a moment, all suites
@@ -21,6 +21,13 @@ fuzz-short: | deps-test
 	@echo "fuzzing $(FUZZ_NAMES), $(FUZZ_RUNS) runs each"
 	@$(MAKE) -s fuzz > $(TEST_DIR)/fuzz.log 2>&1 \
 		|| { tail -n 40 $(TEST_DIR)/fuzz.log; exit 1; }
+
+#: test-faults      the suites of faults and of the spool at length: 200 kills,
+#:                  100,000 crashes, 20 power cuts of each kind; an hour
+test-faults: deps-test
+	@SPOOL_ROUNDS=200 SPOOL_CRASHES=100000 SPOOL_CUTS=20 \
+		$(MAKE) suites UNIT_TESTS= \
+		SUITES="$(wildcard t/faults/*.t t/antenna-*.t)"
 
 suites: build probes $(UNIT_TESTS) prove
 

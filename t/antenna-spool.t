@@ -123,6 +123,68 @@ subtest 'large and odd ones' => sub {
 };
 
 
+# the commands of docs/spool.md
+subtest 'rescue by hand' => sub {
+    my $spool = hold(spool());
+    my $root = "$dir/rescue";
+    mkdir $root;
+    give_away($root);
+
+    my $nginx = mover(spool => $spool, storage => tree_storage($root));
+    my @crashes = map { submit($nginx, dumps => { d => pattern(500) . $_ }) }
+                  1 .. 3;
+    my @names = new_files($spool);
+    my %by = map { my $name = $_;
+                   (SubmitTest::read_file("$spool/new/$name"))[0]
+                   ->{crash_id} => slurp("$spool/new/$name") } @names;
+
+    my $file = "$spool/new/$names[0]";
+    my $index = `tail -n 2 $file | grep -ao '{"crash_id".*'`;
+    like $index, qr/^\{"crash_id": "[0-9a-f-]{36}", /, 'an index';
+
+    my ($offset, $length, $sha256) = $index =~
+        /"d", "offset": (\d+), "length": (\d+), "sha256": "(\w+)"/;
+    my $cut = "offset=$offset; length=$length; tail -c +\$((offset + 1))"
+              . " $file | head -c \$length | sha256sum";
+    my $sum = `$cut`;
+    is substr($sum, 0, 64), $sha256, 'an object';
+
+    # three in a file, the second one's end is damaged
+    my @records = map { $by{ $_->{id} } } @crashes;
+    substr($records[1], -100, 1) = '?';
+    unlink map { "$spool/new/$_" } @names;
+    my $name = $names[0] =~ s/\.1\z/.3/r;
+    write_file("$spool/$name", join '', @records);
+    give_away("$spool/$name");
+    rename "$spool/$name", "$spool/new/$name";
+
+    let_go($spool);
+    drained($spool);
+    my $corrupt = "$spool/corrupt/$name";
+    ok -e $corrupt, 'is damaged';
+    is_deeply [ missing(get_all($root), 'tree', $crashes[2]) ], [],
+              'the third is stored';
+
+    my @begin = map { /^(\d+):/ } `grep -abo '^antenna-spool 1\$' $corrupt`;
+    is scalar(@begin), 3, 'three records';
+    push @begin, -s $corrupt;
+
+    for my $i (0 .. 1) {
+        system("begin=$begin[$i]; next=$begin[$i + 1]; "
+               . "tail -c +\$((begin + 1)) $corrupt "
+               . "| head -c \$((next - begin)) > $spool/piece");
+        give_away("$spool/piece");
+        rename "$spool/piece", "$spool/new/20260101000000.1.1.$i.1";
+    }
+
+    drained($spool, 30);
+    is_deeply [ missing(get_all($root), 'tree', $crashes[0]) ], [],
+              'so is the first';
+    ok -e "$spool/corrupt/20260101000000.1.1.1.1", 'the second is damaged';
+    $nginx->stop;
+};
+
+
 subtest 'a spool with a limit' => sub {
     my $spool = hold(spool());
     my $root = "$dir/limit";
