@@ -288,7 +288,8 @@ ngx_antenna_spool_one_device(ngx_cycle_t *cycle, ngx_antenna_spool_t *spool,
 
         if (stat((char *) dir->data, &st) == -1) {
             ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                          "stat() \"%V\" failed", dir);
+                          "%s \"%s\" failed, it is to hold the spool",
+                          "stat()", dir->data);
             return NGX_ERROR;
         }
 

@@ -137,12 +137,6 @@ ngx_antenna_submit_merge_spool(ngx_conf_t *cf,
             return NGX_CONF_ERROR;
         }
 
-        /* in files the originals have had one layout only */
-
-        if (spool->storage->type == NGX_TECKEN_STORAGE_FILE) {
-            spool->layout = TK_CRASH_TREE;
-        }
-
         if (spool->storage->type == NGX_TECKEN_STORAGE_FILE) {
             spool->layout = TK_CRASH_TREE;
         }
