@@ -574,7 +574,8 @@ subtest 'a new binary' => sub {
     my $spool = spool();
     my $root = tree();
     my $nginx = mover(spool => $spool, storage => tree_storage($root),
-                      upgradable => 1);
+                      main => 'env ASAN_OPTIONS; env LSAN_OPTIONS;
+                               env UBSAN_OPTIONS;', upgradable => 1);
     my $end = time + 5;
 
     wait_until('an owner', 5, sub { owner($spool) });
