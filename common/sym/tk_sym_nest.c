@@ -166,7 +166,9 @@ tk_sym_nest_take(tk_symcache_build_t *b, unsigned tied)
         depth = (uint32_t) (key >> TK_SYM_CALL_BITS) & 0xff;
         stop = (uint64_t) range->addr + range->size;
 
-        if (depth > open || (depth && end[depth - 1] <= range->addr)) {
+        if (range->addr >= b->func.end || depth > open
+            || (depth && end[depth - 1] <= range->addr))
+        {
             continue;
         }
 
@@ -234,7 +236,7 @@ tk_sym_nest_again(tk_symcache_build_t *b, uint64_t addr, uint64_t end,
     uint64_t         key;
     tk_sym_range_t  *range;
 
-    if (addr >= b->func.end || addr > UINT32_MAX) {
+    if (addr > UINT32_MAX) {
         return 0;
     }
 

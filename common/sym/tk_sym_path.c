@@ -30,9 +30,13 @@ tk_sym_path_clean(uint8_t *dst, const uint8_t *src, size_t len)
     size_t   n, i, start, size;
     uint8_t  sep;
 
+    if (len == 0) {
+        return 0;
+    }
+
     len = tk_sym_path_join(dst, src, len);
 
-    windows = (len && memchr(dst, '\\', len)) || tk_sym_path_drive(dst, len);
+    windows = memchr(dst, '\\', len) || tk_sym_path_drive(dst, len);
     sep = windows ? '\\' : '/';
 
     n = 0;

@@ -872,9 +872,9 @@ tk_sym_inline(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
             return tk_sym_bad(b, "INLINE");
         }
 
-        if (addr < f->addr || addr >= f->end || addr > UINT32_MAX
-            || size == 0)
-        {
+        /* one behind the function takes part in the order of the others */
+
+        if (addr < f->addr || addr > UINT32_MAX || size == 0) {
             continue;
         }
 
@@ -975,7 +975,7 @@ tk_sym_inlined(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 
         tk_sym_number(p, size, tk_sym_is_hex8, tk_sym_hex8);
 
-        if (addr < f->addr || addr >= f->end || size == 0) {
+        if (addr < f->addr || size == 0) {
             continue;
         }
 

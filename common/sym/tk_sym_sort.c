@@ -26,6 +26,10 @@ tk_sym_sort(uint64_t *keys, size_t n)
     size_t     i, k, from, width;
     uint64_t  *sorted, *other, *p, key;
 
+    if (n < 2) {
+        return;
+    }
+
     sorted = keys;
     other = keys + n;
 

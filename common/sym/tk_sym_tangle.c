@@ -428,7 +428,7 @@ tk_sym_tangle_walk(tk_symcache_build_t *b, tk_sym_tangle_t *t, uint32_t n)
         return -1;
     }
 
-    inner = t->inner.data;
+    inner = (tk_sym_piece_t *) t->inner.data + t->inner.n;
     k = 0;
     i = node->first;
 
@@ -493,19 +493,18 @@ tk_sym_tangle_walk(tk_symcache_build_t *b, tk_sym_tangle_t *t, uint32_t n)
 }
 
 
-/* all pieces of the calls in a call, by address */
+/* all pieces of the calls in a call, by address: the second half of inner */
 
 static int
 tk_sym_tangle_inner(tk_symcache_build_t *b, tk_sym_tangle_t *t,
     const tk_sym_node_t *node)
 {
-    size_t           k;
+    size_t           k, n;
     uint32_t         i, child;
     uint64_t        *keys;
     tk_sym_node_t   *call;
-    tk_sym_piece_t  *piece;
+    tk_sym_piece_t  *piece, *inner;
 
-    b->keys.n = 0;
     t->inner.n = 0;
 
     for (child = node->child; child != TK_SYM_NIL; child = call->sibling) {
@@ -514,30 +513,35 @@ tk_sym_tangle_inner(tk_symcache_build_t *b, tk_sym_tangle_t *t,
         for (i = call->first; i != TK_SYM_NIL; i = piece->next) {
             piece = tk_sym_at(tk_sym_piece_t, &t->pieces, i);
 
-            if (tk_sym_vec_room(b, &b->keys, 1, sizeof(uint64_t)) != 0) {
+            if (tk_sym_vec_room(b, &t->inner, 1, sizeof(*piece)) != 0) {
                 return -1;
             }
 
-            *tk_sym_at(uint64_t, &b->keys, b->keys.n++) = piece->start << 32
-                                                          | i;
+            *tk_sym_at(tk_sym_piece_t, &t->inner, t->inner.n++) = *piece;
         }
     }
 
-    if (tk_sym_vec_room(b, &b->keys, b->keys.n, sizeof(uint64_t)) != 0
-        || tk_sym_vec_room(b, &t->inner, b->keys.n, sizeof(*piece)) != 0)
+    n = t->inner.n;
+    b->keys.n = 0;
+
+    if (tk_sym_vec_room(b, &b->keys, 2 * n, sizeof(uint64_t)) != 0
+        || tk_sym_vec_room(b, &t->inner, n + 1, sizeof(*piece)) != 0)
     {
         return -1;
     }
 
     keys = b->keys.data;
-    tk_sym_sort(keys, b->keys.n);
+    inner = t->inner.data;
 
-    for (k = 0; k < b->keys.n; k++) {
-        *tk_sym_at(tk_sym_piece_t, &t->inner, k)
-            = *tk_sym_at(tk_sym_piece_t, &t->pieces, keys[k] & UINT32_MAX);
+    for (k = 0; k < n; k++) {
+        keys[k] = inner[k].start << 32 | k;
     }
 
-    t->inner.n = b->keys.n;
+    tk_sym_sort(keys, n);
+
+    for (k = 0; k < n; k++) {
+        inner[n + k] = inner[keys[k] & UINT32_MAX];
+    }
 
     return 0;
 }

@@ -20,12 +20,15 @@ tk_symcache_build_create(const tk_symcache_build_conf_t *conf)
 {
     tk_symcache_build_t  *b;
 
+    static const uint8_t  unknown[2 * TK_SYM_PAD] = "<unknown>";
+
     b = calloc(1, sizeof(tk_symcache_build_t));
     if (b == NULL) {
         return NULL;
     }
 
     b->conf = *conf;
+    b->conf.max_memory = 0;
     b->memory = sizeof(tk_symcache_build_t) + tk_sym_pack_memory();
     b->stat.memory = b->memory;
 
@@ -50,14 +53,22 @@ tk_symcache_build_create(const tk_symcache_build_conf_t *conf)
 
     b->names.pack = tk_sym_pack_create();
 
+    /* arrays that pointers go through have a first item */
+
     if (b->names.pack == NULL
-        || tk_sym_name(b, (const uint8_t *) "", 0, &b->no_name) != 0
-        || tk_sym_name(b, (const uint8_t *) "<unknown>", 9, &b->unknown)
+        || tk_sym_rows_grow(b) != 0
+        || tk_sym_vec_room(b, &b->nested, 1, sizeof(tk_sym_nested_t)) != 0
+        || tk_sym_name(b, unknown, 0, &b->no_name) != 0
+        || tk_sym_name(b, unknown, sizeof("<unknown>") - 1, &b->unknown)
            != 0)
     {
         tk_symcache_build_destroy(b);
         return NULL;
     }
+
+    /* from here on, it is the text that needs memory */
+
+    b->conf.max_memory = conf->max_memory;
 
     return b;
 }

@@ -181,12 +181,14 @@ tk_symcache_function(const tk_symcache_t *sc, uint32_t function,
 
     len = tk_sym_varint(&p);
 
-    if (len > sc->name_max
-        || (len <= size
-            && tk_sym_unpack(dst, len, p, last, sc->words, sc->nwords) != 0))
-    {
+    if (len > sc->name_max) {
         return 0;
     }
 
-    return len;
+    if (len == 0 || len > size) {
+        return len;
+    }
+
+    return tk_sym_unpack(dst, len, p, last, sc->words, sc->nwords) == 0 ? len
+                                                                       : 0;
 }
