@@ -12,8 +12,10 @@
  *     symbench run COMMAND ...          wall, processor time and memory of it
  *     symbench inflate LIBRARY FILE.gz  default, zlib, libdeflate
  *     symbench addresses FILE.sym N     in FUNCs, random by their size
- *     symbench lookup FILE ADDRESSES    frames with names, warm
- *     symbench sorted FILE ADDRESSES    the same, in order
+ *     symbench lookup FILE ADDRESSES    frames with names, warm, several at
+ *                                       a time
+ *     symbench single FILE ADDRESSES    the same, one after the other
+ *     symbench sorted FILE ADDRESSES    in order, several at a time
  *     symbench cold FILE ADDRESS        the first one, nothing in memory
  *
  * Each prints "name=value ...", times in microseconds.
@@ -438,17 +440,67 @@ compare(const void *one, const void *two)
 }
 
 
-static int
-lookup(const char *name, const char *list, int sorted)
+/* one by one: each waits for what the one before needs */
+
+static size_t
+lookup_single(const tk_symcache_t *sc, const uint64_t *addr, size_t n,
+    size_t *nframes, uint8_t *buf)
 {
-    FILE                 *f;
-    file_t                file;
-    size_t                i, j, n, room, found, nframes, done;
-    double                cpu;
-    uint8_t              *buf;
-    uint32_t             *counts;
-    uint64_t             *addr, part[1000];
-    tk_symcache_frame_t  *frames, *frame;
+    size_t               i, k, found;
+    tk_symcache_frame_t  frames[TK_SYMCACHE_FRAMES];
+
+    found = 0;
+
+    for (i = 0; i < n; i++) {
+        k = tk_symcache_lookup(sc, addr[i], frames, TK_SYMCACHE_FRAMES);
+        sink += use_frames(sc, frames, k, buf);
+        found += k != 0;
+        *nframes += k;
+    }
+
+    return found;
+}
+
+
+/* several at a time, as for an answer */
+
+static size_t
+lookup_many(const tk_symcache_t *sc, const uint64_t *addr, size_t n,
+    size_t *nframes, uint8_t *buf)
+{
+    size_t               i, k, done, found;
+    uint32_t             counts[TK_SYMCACHE_MANY];
+    tk_symcache_frame_t  frames[4 * TK_SYMCACHE_FRAMES], *frame;
+
+    found = 0;
+
+    for (i = 0; i < n; i += done) {
+        done = n - i < TK_SYMCACHE_MANY ? n - i : TK_SYMCACHE_MANY;
+        done = tk_symcache_lookup_many(sc, &addr[i], done, frames,
+                                       4 * TK_SYMCACHE_FRAMES, counts);
+        frame = frames;
+
+        for (k = 0; k < done; k++) {
+            sink += use_frames(sc, frame, counts[k], buf);
+            frame += counts[k];
+            found += counts[k] != 0;
+            *nframes += counts[k];
+        }
+    }
+
+    return found;
+}
+
+
+static int
+lookup(const char *what, const char *name, const char *list)
+{
+    FILE      *f;
+    file_t     file;
+    size_t     i, j, n, room, found, nframes;
+    double     cpu;
+    uint8_t   *buf;
+    uint64_t  *addr, part[1000];
 
     open_symcache(&file, name);
 
@@ -460,11 +512,9 @@ lookup(const char *name, const char *list, int sorted)
     n = 0;
     room = 1 << 20;
     addr = malloc(room * sizeof(uint64_t));
-    counts = malloc(room * sizeof(uint32_t));
-    frames = malloc(16 * TK_SYMCACHE_FRAMES * sizeof(tk_symcache_frame_t));
     buf = malloc(file.sc.name_max + 256);
 
-    if (addr == NULL || counts == NULL || frames == NULL || buf == NULL) {
+    if (addr == NULL || buf == NULL) {
         fail("malloc");
     }
 
@@ -486,43 +536,19 @@ lookup(const char *name, const char *list, int sorted)
 
         cpu = now(CLOCK_PROCESS_CPUTIME_ID);
 
-        if (!sorted) {
-            for (j = 0; j < n; j++) {
-                room = tk_symcache_lookup(&file.sc, addr[j], frames,
-                                          TK_SYMCACHE_FRAMES);
-                sink += use_frames(&file.sc, frames, room, buf);
-                found += room != 0;
-                nframes += room;
-            }
+        if (strcmp(what, "single") == 0) {
+            found = lookup_single(&file.sc, addr, n, &nframes, buf);
+
+        } else if (strcmp(what, "lookup") == 0) {
+            found = lookup_many(&file.sc, addr, n, &nframes, buf);
 
         } else {
-            /* as in a request: its offsets are sorted first */
 
-            for (j = 0; j < n; j += 1000) {
-                size_t  k, left;
-
-                left = n - j < 1000 ? n - j : 1000;
-                memcpy(part, &addr[j], left * sizeof(uint64_t));
-                qsort(part, left, sizeof(uint64_t), compare);
-
-                for (k = 0; k < left; k += done) {
-                    done = tk_symcache_lookup_sorted(&file.sc, &part[k],
-                               left - k, frames, 16 * TK_SYMCACHE_FRAMES,
-                               counts);
-                    if (done == 0) {
-                        return 1;
-                    }
-
-                    frame = frames;
-
-                    for (room = 0; room < done; room++) {
-                        sink += use_frames(&file.sc, frame, counts[room],
-                                           buf);
-                        frame += counts[room];
-                        found += counts[room] != 0;
-                        nframes += counts[room];
-                    }
-                }
+            for (j = 0; j < n; j += room) {
+                room = n - j < 1000 ? n - j : 1000;
+                memcpy(part, &addr[j], room * sizeof(uint64_t));
+                qsort(part, room, sizeof(uint64_t), compare);
+                found += lookup_many(&file.sc, part, room, &nframes, buf);
             }
         }
 
@@ -635,20 +661,19 @@ main(int argc, char **argv)
         return addresses(argv[2], strtoul(argv[3], NULL, 10));
     }
 
-    if (strcmp(what, "lookup") == 0 && argc == 4) {
-        return lookup(argv[2], argv[3], 0);
-    }
-
-    if (strcmp(what, "sorted") == 0 && argc == 4) {
-        return lookup(argv[2], argv[3], 1);
+    if ((strcmp(what, "lookup") == 0 || strcmp(what, "single") == 0
+         || strcmp(what, "sorted") == 0)
+        && argc == 4)
+    {
+        return lookup(what, argv[2], argv[3]);
     }
 
     if (strcmp(what, "cold") == 0 && argc == 4) {
         return cold(argv[2], argv[3]);
     }
 
-    fprintf(stderr, "usage: symbench run|inflate|addresses|lookup|sorted|cold"
-            " ...\n");
+    fprintf(stderr, "usage: symbench run|inflate|addresses|lookup|single|sorted"
+            "|cold ...\n");
 
     return 2;
 }

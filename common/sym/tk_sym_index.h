@@ -63,46 +63,77 @@ tk_sym_index_node(const uint32_t *keys, uint32_t addr)
 
 
 /*
- * The key of the last unit that starts at an address or before; its offset in
- * CODE is TK_SYMCACHE_NODE behind.  NULL: there is none.  Any content of the
- * index gives a key of it, or NULL.
+ * From a node of a level, whose number is in unit, to the next level: the
+ * number of the node there, or the unit's, and its key.  NULL: there is none.
+ * Any content of the index gives a key of it, or NULL.
  */
+
+static inline const uint32_t *
+tk_sym_index_step(const uint32_t *index, const uint32_t *level,
+    uint32_t units, uint32_t l, uint32_t addr, uint32_t *unit)
+{
+    uint32_t         i, n, max;
+    const uint32_t  *keys;
+
+    keys = index + level[l] + (size_t) *unit * TK_SYMCACHE_NODE * (l ? 1 : 2);
+    n = tk_sym_index_node(keys, addr);
+
+    if (n == 0) {
+        return NULL;
+    }
+
+    /* what fills up the last node does not count */
+
+    i = *unit * TK_SYMCACHE_NODE + n - 1;
+    max = (units - 1) >> (4 * l);
+    *unit = i < max ? i : max;
+
+    return keys + *unit % TK_SYMCACHE_NODE;
+}
+
+
+/* Of a level, the node of that number is wanted soon. */
+
+static inline void
+tk_sym_index_prefetch(const uint32_t *index, const uint32_t *level,
+    uint32_t l, uint32_t node)
+{
+    index += level[l] + (size_t) node * TK_SYMCACHE_NODE * (l ? 1 : 2);
+
+    __builtin_prefetch(index);
+
+    if (l == 0) {
+        __builtin_prefetch(index + TK_SYMCACHE_NODE);
+    }
+}
+
+
+/* The key of the last unit that starts at an address or before; its offset in
+ * CODE is TK_SYMCACHE_NODE behind.  NULL: there is none. */
 
 static inline const uint32_t *
 tk_sym_index_find(const uint32_t *index, const uint32_t *level,
     uint32_t levels, uint32_t units, uint32_t addr, uint32_t *unit)
 {
-    uint32_t         i, l, n, max;
-    const uint32_t  *keys;
+    uint32_t         l;
+    const uint32_t  *key;
+
+    key = NULL;
+    *unit = 0;
 
     if (units == 0) {
         return NULL;
     }
 
-    keys = index;
-    i = 0;
-
     for (l = levels; l--; /* void */ ) {
-        keys = index + level[l] + (size_t) i * TK_SYMCACHE_NODE * (l ? 1 : 2);
-        n = tk_sym_index_node(keys, addr);
+        key = tk_sym_index_step(index, level, units, l, addr, unit);
 
-        if (n == 0) {
-            return NULL;
-        }
-
-        /* what fills up the last node does not count */
-
-        i = i * TK_SYMCACHE_NODE + n - 1;
-        max = (units - 1) >> (4 * l);
-
-        if (i > max) {
-            i = max;
+        if (key == NULL) {
+            break;
         }
     }
 
-    *unit = i;
-
-    return keys + i % TK_SYMCACHE_NODE;
+    return key;
 }
 
 

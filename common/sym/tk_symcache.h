@@ -34,6 +34,8 @@
 
 #define TK_SYMCACHE_FRAMES   257
 
+#define TK_SYMCACHE_MANY     32
+
 
 /* debug ids in the form "0123456789abcdef0123456789abcdef-a" have 45 bytes
  * at most */
@@ -115,14 +117,15 @@ size_t tk_symcache_lookup(const tk_symcache_t *sc, uint64_t offset,
     tk_symcache_frame_t *frames, size_t nframes);
 
 /*
- * The same for many offsets, which have to be in ascending order (equal ones
- * are allowed): each page is visited once.  The frames of one offset follow
- * those of the one before, counts[i] says how many of them are of offsets[i].
- * Returns how many offsets were done: fewer than n only when there was no
- * room for the next one's frames, that is when fewer than TK_SYMCACHE_FRAMES
- * were left.
+ * The same for many offsets, in any order, several at a time: their waits for
+ * memory overlap.  The frames of one offset follow those of the one before,
+ * counts[i] says how many of them are of offsets[i].  Names and files are on
+ * the way to the processor's caches then, so use them before many more are
+ * looked up: TK_SYMCACHE_MANY at a time is a good number.  Returns how many
+ * offsets were done: fewer than n only when there was no room for the next
+ * one's frames, that is when fewer than TK_SYMCACHE_FRAMES were left.
  */
-size_t tk_symcache_lookup_sorted(const tk_symcache_t *sc,
+size_t tk_symcache_lookup_many(const tk_symcache_t *sc,
     const uint64_t *offsets, size_t n, tk_symcache_frame_t *frames,
     size_t nframes, uint32_t *counts);
 

@@ -12,115 +12,181 @@
 #include "tk_symcache.h"
 
 
-static inline void tk_symcache_frame(const tk_symcache_t *sc,
-    const tk_sym_unit_reader_t *r, tk_symcache_frame_t *frame,
-    uint32_t function, uint32_t file, uint32_t line);
-static size_t tk_symcache_frames(const tk_symcache_t *sc,
-    const tk_sym_unit_reader_t *r, tk_symcache_frame_t *frames,
-    size_t nframes);
+/* waits for memory that go on at the same time: processors do 10 to 20 */
+
+#define TK_SYMCACHE_GROUP  16
+
+#define TK_SYMCACHE_LINE   64           /* of a processor's cache */
 
 
-/* The last unit that starts at an address or before. */
-
-static inline const uint32_t *
-tk_symcache_find(const tk_symcache_t *sc, uint64_t offset)
-{
-    uint32_t  i;
-
-    return offset > UINT32_MAX
-           ? NULL : tk_sym_index_find(sc->index, sc->level, sc->levels,
-                                      sc->units, (uint32_t) offset, &i);
-}
+static void tk_symcache_find_many(const tk_symcache_t *sc,
+    const uint64_t *offsets, size_t n, const uint32_t **key);
+static size_t tk_symcache_decode(const tk_symcache_t *sc, const uint32_t *key,
+    uint64_t offset, tk_symcache_frame_t *frames, size_t nframes);
+static inline void tk_symcache_prefetch(const uint8_t *start, size_t size,
+    size_t offset, size_t n);
+static inline void tk_symcache_frame(const tk_sym_unit_reader_t *r,
+    tk_symcache_frame_t *frame, uint32_t function, uint32_t file,
+    uint32_t line);
+static inline void tk_symcache_file(const tk_symcache_t *sc,
+    tk_symcache_frame_t *frame);
 
 
 size_t
 tk_symcache_lookup(const tk_symcache_t *sc, uint64_t offset,
     tk_symcache_frame_t *frames, size_t nframes)
 {
-    const uint32_t       *key;
-    tk_sym_unit_reader_t  r;
+    size_t           i, n;
+    uint32_t         unit;
+    const uint32_t  *key;
 
-    key = tk_symcache_find(sc, offset);
+    key = offset > UINT32_MAX
+          ? NULL : tk_sym_index_find(sc->index, sc->level, sc->levels,
+                                     sc->units, (uint32_t) offset, &unit);
+
+    n = tk_symcache_decode(sc, key, offset, frames, nframes);
+
+    for (i = 0; i < n; i++) {
+        tk_symcache_file(sc, &frames[i]);
+    }
+
+    return n;
+}
+
+
+/*
+ * Each step waits for memory, the next one needs what it brings: of a group,
+ * all take a step before one takes the next.
+ */
+
+size_t
+tk_symcache_lookup_many(const tk_symcache_t *sc, const uint64_t *offsets,
+    size_t n, tk_symcache_frame_t *frames, size_t nframes, uint32_t *counts)
+{
+    size_t                i, k, m, done;
+    const uint32_t       *key[TK_SYMCACHE_GROUP];
+    tk_symcache_frame_t  *first;
+
+    for (done = 0; done < n; done += i) {
+        m = n - done < TK_SYMCACHE_GROUP ? n - done : TK_SYMCACHE_GROUP;
+
+        tk_symcache_find_many(sc, offsets + done, m, key);
+
+        first = frames;
+
+        for (i = 0; i < m && nframes >= TK_SYMCACHE_FRAMES; i++) {
+            k = tk_symcache_decode(sc, key[i], offsets[done + i], frames,
+                                   nframes);
+            counts[done + i] = (uint32_t) k;
+            nframes -= k;
+
+            for ( /* void */ ; k; k--, frames++) {
+                tk_symcache_prefetch(sc->names, sc->names_size,
+                                     (size_t) frames->function * 4, 2);
+                tk_symcache_prefetch((const uint8_t *) sc->files,
+                                     (size_t) sc->nfiles * 8,
+                                     frames->file.len * 8 - 8, 1);
+            }
+        }
+
+        for ( /* void */ ; first < frames; first++) {
+            tk_symcache_file(sc, first);
+            tk_symcache_prefetch(first->file.data, first->file.len, 0, 2);
+        }
+
+        if (i < m) {
+            return done + i;
+        }
+    }
+
+    return n;
+}
+
+
+/* The keys of a group, and their units on the way to the caches. */
+
+static void
+tk_symcache_find_many(const tk_symcache_t *sc, const uint64_t *offsets,
+    size_t n, const uint32_t **key)
+{
+    size_t    i;
+    uint32_t  l, unit[TK_SYMCACHE_GROUP];
+
+    if (sc->units == 0) {
+        memset(key, 0, n * sizeof(*key));
+        return;
+    }
+
+    for (i = 0; i < n; i++) {
+        key[i] = offsets[i] > UINT32_MAX ? NULL : sc->index;
+        unit[i] = 0;
+    }
+
+    for (l = sc->levels; l--; /* void */ ) {
+        for (i = 0; i < n; i++) {
+            if (key[i]) {
+                key[i] = tk_sym_index_step(sc->index, sc->level, sc->units, l,
+                                           (uint32_t) offsets[i], &unit[i]);
+            }
+
+            if (key[i] && l) {
+                tk_sym_index_prefetch(sc->index, sc->level, l - 1, unit[i]);
+            }
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        if (key[i]) {
+            tk_symcache_prefetch(sc->code, sc->code_size,
+                                 key[i][TK_SYMCACHE_NODE], 2);
+        }
+    }
+}
+
+
+/* some lines from an offset on, those that are there */
+
+static inline void
+tk_symcache_prefetch(const uint8_t *start, size_t size, size_t offset,
+    size_t n)
+{
+    for ( /* void */ ; n && offset < size; n--) {
+        __builtin_prefetch(start + offset);
+        offset += TK_SYMCACHE_LINE;
+    }
+}
+
+
+/* The frames, still with the numbers of files. */
+
+static size_t
+tk_symcache_decode(const tk_symcache_t *sc, const uint32_t *key,
+    uint64_t offset, tk_symcache_frame_t *frames, size_t nframes)
+{
+    size_t                i, n;
+    const tk_sym_slot_t  *slot;
+    tk_sym_unit_reader_t  r;
 
     if (key == NULL
         || tk_sym_unit_open(&r, sc->code, sc->code_size,
                             key[TK_SYMCACHE_NODE], key[0])
            != 0
-        || tk_sym_unit_seek(&r, offset) != 0)
+        || tk_sym_unit_seek(&r, offset) != 0
+        || r.kind == TK_SYM_GAP || nframes == 0)
     {
         return 0;
     }
 
-    return tk_symcache_frames(sc, &r, frames, nframes);
-}
-
-
-size_t
-tk_symcache_lookup_sorted(const tk_symcache_t *sc, const uint64_t *offsets,
-    size_t n, tk_symcache_frame_t *frames, size_t nframes, uint32_t *counts)
-{
-    int                   found;
-    size_t                i, k;
-    const uint32_t       *key, *open;
-    tk_sym_unit_reader_t  r;
-
-    open = NULL;
-    found = 0;
-
-    for (i = 0; i < n; i++) {
-
-        key = tk_symcache_find(sc, offsets[i]);
-
-        if (key == NULL) {
-            counts[i] = 0;
-            continue;
-        }
-
-        if (nframes < TK_SYMCACHE_FRAMES) {
-            break;
-        }
-
-        if (key != open || !found || offsets[i] < r.start) {
-            open = key;
-            found = tk_sym_unit_open(&r, sc->code, sc->code_size,
-                                     key[TK_SYMCACHE_NODE], key[0])
-                    == 0;
-        }
-
-        found = found && tk_sym_unit_seek(&r, offsets[i]) == 0;
-
-        k = found ? tk_symcache_frames(sc, &r, frames, nframes) : 0;
-
-        counts[i] = (uint32_t) k;
-        frames += k;
-        nframes -= k;
-    }
-
-    return i;
-}
-
-
-static size_t
-tk_symcache_frames(const tk_symcache_t *sc, const tk_sym_unit_reader_t *r,
-    tk_symcache_frame_t *frames, size_t nframes)
-{
-    size_t                i, n;
-    const tk_sym_slot_t  *slot;
-
-    if (r->kind == TK_SYM_GAP || nframes == 0) {
-        return 0;
-    }
-
-    if (r->kind == TK_SYM_BARE) {
-        tk_symcache_frame(sc, r, frames, r->name, 0, 0);
+    if (r.kind == TK_SYM_BARE) {
+        tk_symcache_frame(&r, frames, r.name, 0, 0);
         return 1;
     }
 
-    i = r->depth;
+    i = r.depth;
 
     if (i < nframes) {
-        tk_symcache_frame(sc, r, frames++, i ? r->slot[i - 1].origin : r->name,
-                          r->place[r->at].file, r->place[r->at].line);
+        tk_symcache_frame(&r, frames++, i ? r.slot[i - 1].origin : r.name,
+                          r.place[r.at].file, r.place[r.at].line);
         n = i + 1;
 
     } else {
@@ -129,8 +195,8 @@ tk_symcache_frames(const tk_symcache_t *sc, const tk_sym_unit_reader_t *r,
     }
 
     while (i--) {
-        slot = &r->slot[i];
-        tk_symcache_frame(sc, r, frames++, i ? slot[-1].origin : r->name,
+        slot = &r.slot[i];
+        tk_symcache_frame(&r, frames++, i ? slot[-1].origin : r.name,
                           slot->file, slot->line);
     }
 
@@ -139,20 +205,30 @@ tk_symcache_frames(const tk_symcache_t *sc, const tk_sym_unit_reader_t *r,
 
 
 static inline void
-tk_symcache_frame(const tk_symcache_t *sc, const tk_sym_unit_reader_t *r,
-    tk_symcache_frame_t *frame, uint32_t function, uint32_t file,
-    uint32_t line)
+tk_symcache_frame(const tk_sym_unit_reader_t *r, tk_symcache_frame_t *frame,
+    uint32_t function, uint32_t file, uint32_t line)
 {
-    const uint32_t  *text;
-
     frame->function = function;
     frame->entry = r->entry;
     frame->line = line;
-    frame->file.len = 0;
+    frame->file.len = file;
     frame->file.data = NULL;
+}
 
-    if (file - 1 < sc->nfiles) {
-        text = &sc->files[2 * ((size_t) file - 1)];
+
+/* The file of a number. */
+
+static inline void
+tk_symcache_file(const tk_symcache_t *sc, tk_symcache_frame_t *frame)
+{
+    size_t           n;
+    const uint32_t  *text;
+
+    n = frame->file.len - 1;
+    frame->file.len = 0;
+
+    if (n < sc->nfiles) {
+        text = &sc->files[2 * n];
 
         if (text[0] <= sc->text_size && text[1] <= sc->text_size - text[0]) {
             frame->file.data = sc->text + text[0];
