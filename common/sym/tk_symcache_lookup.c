@@ -65,7 +65,7 @@ tk_symcache_lookup_many(const tk_symcache_t *sc, const uint64_t *offsets,
 {
     size_t                i, k, m, done;
     const uint32_t       *key[TK_SYMCACHE_GROUP];
-    tk_symcache_frame_t  *first;
+    tk_symcache_frame_t  *first, *frame;
 
     for (done = 0; done < n; done += i) {
         m = n - done < TK_SYMCACHE_GROUP ? n - done : TK_SYMCACHE_GROUP;
@@ -79,19 +79,20 @@ tk_symcache_lookup_many(const tk_symcache_t *sc, const uint64_t *offsets,
                                    nframes);
             counts[done + i] = (uint32_t) k;
             nframes -= k;
-
-            for ( /* void */ ; k; k--, frames++) {
-                tk_symcache_prefetch(sc->names, sc->names_size,
-                                     (size_t) frames->function * 4, 2);
-                tk_symcache_prefetch((const uint8_t *) sc->files,
-                                     (size_t) sc->nfiles * 8,
-                                     frames->file.len * 8 - 8, 1);
-            }
+            frames += k;
         }
 
-        for ( /* void */ ; first < frames; first++) {
-            tk_symcache_file(sc, first);
-            tk_symcache_prefetch(first->file.data, first->file.len, 0, 2);
+        for (frame = first; frame < frames; frame++) {
+            tk_symcache_prefetch((const uint8_t *) sc->files,
+                                 (size_t) sc->nfiles * 8,
+                                 frame->file.len * 8 - 8, 1);
+            tk_symcache_prefetch(sc->names, sc->names_size,
+                                 (size_t) frame->function * 4, 2);
+        }
+
+        for (frame = first; frame < frames; frame++) {
+            tk_symcache_file(sc, frame);
+            tk_symcache_prefetch(frame->file.data, frame->file.len, 0, 2);
         }
 
         if (i < m) {
@@ -242,6 +243,7 @@ size_t
 tk_symcache_function(const tk_symcache_t *sc, uint32_t function,
     uint8_t *dst, size_t size)
 {
+    int             rc;
     size_t          len;
     uint64_t        offset;
     const uint8_t  *p, *last;
@@ -265,6 +267,9 @@ tk_symcache_function(const tk_symcache_t *sc, uint32_t function,
         return len;
     }
 
-    return tk_sym_unpack(dst, len, p, last, sc->words, sc->nwords) == 0 ? len
-                                                                       : 0;
+    rc = size - len < TK_SYM_PACK_SLACK
+         ? tk_sym_unpack(dst, len, p, last, sc->words, sc->nwords)
+         : tk_sym_unpack_fast(dst, len, p, last, sc->words, sc->nwords);
+
+    return rc == 0 ? len : 0;
 }
