@@ -38,7 +38,7 @@ check(const built_t *b)
         addrs[i] = i < 48 ? 0xff0 + i : 0xffffffe0 + 4 * (i - 48);
     }
 
-    n = tk_symcache_lookup_sorted(&sc, addrs, 64, sorted,
+    n = tk_symcache_lookup_many(&sc, addrs, 64, sorted,
                                   sizeof(sorted) / sizeof(sorted[0]), counts);
     must(n == 64);
     all = 0;

@@ -146,7 +146,7 @@ ask(const tk_symcache_t *sc)
     }
 
     for (i = 0; i < 600; i += n) {
-        n = tk_symcache_lookup_sorted(sc, addrs + i, 600 - i, frames,
+        n = tk_symcache_lookup_many(sc, addrs + i, 600 - i, frames,
                                       4 * TK_SYMCACHE_FRAMES, counts);
         must(n > 0 && n <= 600 - i);
     }
