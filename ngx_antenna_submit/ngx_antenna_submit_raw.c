@@ -103,6 +103,10 @@ ngx_antenna_raw_start(ngx_antenna_submit_ctx_t *ctx, tk_raw_crash_t *raw)
         return NGX_ERROR;
     }
 
+    /* the thread reads what the request's end frees */
+
+    ctx->request->main->blocked++;
+
     ctx->printing = 1;
     ctx->next.handler = ngx_antenna_raw_turn;
     ctx->record->handler = ngx_antenna_raw_resume;
@@ -110,8 +114,6 @@ ngx_antenna_raw_start(ngx_antenna_submit_ctx_t *ctx, tk_raw_crash_t *raw)
     return NGX_AGAIN;
 }
 
-
-/* nobody ends the request meanwhile: it waits for nothing else */
 
 static void
 ngx_antenna_raw_run(ngx_tecken_task_t *task)
@@ -183,6 +185,10 @@ ngx_antenna_raw_done(ngx_tecken_task_t *task)
 
     c = ctx->request->connection;
     ngx_http_set_log_request(c->log, ctx->request);
+
+    ctx->request->main->blocked--;
+
+    /* the crash is whole: it is kept even if the client has gone */
 
     if (rc == 0) {
         ngx_antenna_raw_next(ctx);
