@@ -197,7 +197,7 @@ ngx_antenna_expr_operand(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr,
     }
 
     if (rc == NGX_DECLINED) {
-        ngx_str_null(value);
+        ngx_str_set(value, "");
     }
 
     return rc;
