@@ -15,8 +15,6 @@ static ngx_int_t ngx_antenna_answer_post(ngx_antenna_submit_ctx_t *ctx,
     ngx_uint_t status, ngx_str_t *body);
 static ngx_int_t ngx_antenna_answer_discarded(ngx_antenna_submit_ctx_t *ctx,
     ngx_uint_t status, const char *prefix, ngx_str_t *reason);
-static ngx_int_t ngx_antenna_answer_header(ngx_http_request_t *r,
-    const char *name, ngx_str_t *value);
 static ngx_int_t ngx_antenna_answer_origin(ngx_http_request_t *r);
 static ngx_uint_t ngx_antenna_answer_2018(ngx_http_request_t *r);
 
@@ -151,7 +149,7 @@ ngx_antenna_answer_failed(ngx_antenna_submit_ctx_t *ctx)
     ngx_str_set(&ctx->result, "failed");
     ctx->has_id = 0;
 
-    if (ngx_antenna_answer_header(r, "Retry-After", &seconds) != NGX_OK) {
+    if (ngx_tecken_add_header(r, "Retry-After", &seconds) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -217,16 +215,15 @@ ngx_antenna_answer_options(ngx_http_request_t *r)
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_antenna_submit_module);
 
-    if (ngx_antenna_answer_header(r, "Allow", &allow) != NGX_OK) {
+    if (ngx_tecken_add_header(r, "Allow", &allow) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (alcf->allow_origin
-        && (ngx_antenna_answer_header(r, "Access-Control-Allow-Methods",
-                                      &methods)
+        && (ngx_tecken_add_header(r, "Access-Control-Allow-Methods", &methods)
             != NGX_OK
-            || ngx_antenna_answer_header(r, "Access-Control-Allow-Headers",
-                                         &headers)
+            || ngx_tecken_add_header(r, "Access-Control-Allow-Headers",
+                                     &headers)
                != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -244,7 +241,7 @@ ngx_antenna_answer_method(ngx_http_request_t *r)
     static ngx_str_t  body = ngx_string(
                                  "{\"title\": \"405 Method Not Allowed\"}");
 
-    if (ngx_antenna_answer_header(r, "Allow", &allow) != NGX_OK) {
+    if (ngx_tecken_add_header(r, "Allow", &allow) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -288,9 +285,7 @@ static ngx_int_t
 ngx_antenna_answer(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
     ngx_str_t *body)
 {
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t   out;
+    ngx_int_t  rc;
 
     /* nothing to be done if the body is being read, or was */
 
@@ -304,38 +299,7 @@ ngx_antenna_answer(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = body->len;
-
-    r->headers_out.content_type = *type;
-    r->headers_out.content_type_len = type->len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    if (body->len == 0) {
-        r->header_only = 1;
-    }
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->pos = body->data;
-    b->last = body->data + body->len;
-    b->memory = 1;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_tecken_send_body(r, status, type, body);
 }
 
 
@@ -359,30 +323,5 @@ ngx_antenna_answer_origin(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    return ngx_antenna_answer_header(r, "Access-Control-Allow-Origin",
-                                     &value);
-}
-
-
-static ngx_int_t
-ngx_antenna_answer_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value = *value;
-    h->lowcase_key = NULL;
-
-    return NGX_OK;
+    return ngx_tecken_add_header(r, "Access-Control-Allow-Origin", &value);
 }

@@ -50,20 +50,7 @@ static ngx_http_variable_t  ngx_antenna_submit_variables[] = {
 ngx_int_t
 ngx_antenna_submit_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_antenna_submit_variables; v->name.len; v++) {
-
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
+    return ngx_tecken_add_variables(cf, ngx_antenna_submit_variables);
 }
 
 
