@@ -13,6 +13,8 @@
 
 static ngx_int_t ngx_antenna_expr(ngx_antenna_judge_t *judge,
     ngx_antenna_expr_t *expr);
+static ngx_int_t ngx_antenna_expr_test(ngx_antenna_judge_t *judge,
+    ngx_antenna_expr_t *expr, ngx_str_t *value);
 static ngx_int_t ngx_antenna_expr_operand(ngx_antenna_judge_t *judge,
     ngx_antenna_expr_t *expr, ngx_str_t *value);
 static ngx_int_t ngx_antenna_expr_in(ngx_antenna_judge_t *judge,
@@ -126,21 +128,39 @@ ngx_antenna_expr(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr)
 
     rc = ngx_antenna_expr_operand(judge, expr, &value);
 
-    if (rc == NGX_ERROR || expr->op == NGX_ANTENNA_EXISTS) {
-        return rc;
+    /* what is missing reads as empty text, as in the rules of the original */
+
+    if (rc != NGX_ERROR && expr->op != NGX_ANTENNA_EXISTS) {
+        rc = ngx_antenna_expr_test(judge, expr, &value);
     }
 
-    /* what is missing reads as empty text, as in the rules of the original */
+    /* a member's room is that of the whole annotation */
+
+    if (expr->path.len) {
+        (void) ngx_pfree(judge->request->pool, value.data);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_antenna_expr_test(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr,
+    ngx_str_t *value)
+{
+#if (NGX_PCRE)
+    ngx_int_t  rc;
+#endif
 
     switch (expr->op) {
 
     case NGX_ANTENNA_IN:
-        return ngx_antenna_expr_in(judge, expr, &value);
+        return ngx_antenna_expr_in(judge, expr, value);
 
 #if (NGX_PCRE)
 
     case NGX_ANTENNA_REGEX:
-        rc = ngx_regex_exec(expr->regex, &value, NULL, 0);
+        rc = ngx_regex_exec(expr->regex, value, NULL, 0);
 
         if (rc < NGX_REGEX_NO_MATCHED) {
             ngx_log_error(NGX_LOG_ERR, judge->request->connection->log, 0,
@@ -153,7 +173,7 @@ ngx_antenna_expr(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr)
 #endif
 
     default:
-        return ngx_antenna_expr_compare(judge, expr, &value);
+        return ngx_antenna_expr_compare(judge, expr, value);
     }
 }
 
@@ -192,6 +212,7 @@ ngx_antenna_expr_operand(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr,
         member.data = expr->path.data;
 
         if (tk_json_path(json, member, value->data, &value->len) != 0) {
+            (void) ngx_pfree(judge->request->pool, value->data);
             rc = NGX_DECLINED;
         }
     }
