@@ -15,13 +15,16 @@
 static ngx_int_t ngx_antenna_crash_record(ngx_antenna_submit_ctx_t *ctx);
 static ngx_int_t ngx_antenna_crash_dump(ngx_antenna_submit_ctx_t *ctx);
 static ngx_int_t ngx_antenna_crash_dump_end(ngx_antenna_submit_ctx_t *ctx);
-static ngx_int_t ngx_antenna_crash_aliases(ngx_antenna_submit_ctx_t *ctx);
+static tk_malformed_e ngx_antenna_crash_aliases(
+    ngx_antenna_submit_ctx_t *ctx);
 static ngx_int_t ngx_antenna_crash_judge(ngx_antenna_submit_ctx_t *ctx,
     ngx_antenna_judge_t *judge);
 static tk_malformed_e ngx_antenna_crash_client_id(
     ngx_antenna_submit_ctx_t *ctx, ngx_uint_t *unauthorized);
 static ngx_uint_t ngx_antenna_crash_authorized(ngx_http_request_t *r,
     ngx_array_t *tokens);
+static ngx_int_t ngx_antenna_crash_limit(ngx_antenna_submit_ctx_t *ctx,
+    tk_malformed_e reason);
 static ngx_int_t ngx_antenna_crash_new_id(ngx_antenna_submit_ctx_t *ctx,
     ngx_antenna_result_e result);
 static ngx_int_t ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx,
@@ -186,6 +189,7 @@ ngx_antenna_crash_decide(ngx_antenna_submit_ctx_t *ctx)
     ngx_uint_t                       unauthorized;
     tk_malformed_e                   malformed;
     ngx_antenna_judge_t              judge;
+    ngx_antenna_submit_loc_conf_t   *alcf;
     ngx_antenna_submit_main_conf_t  *amcf;
 
     if (ctx->failed) {
@@ -196,17 +200,21 @@ ngx_antenna_crash_decide(ngx_antenna_submit_ctx_t *ctx)
         return ngx_antenna_answer_malformed(ctx, ctx->malformed);
     }
 
+    alcf = ngx_http_get_module_loc_conf(ctx->request,
+                                        ngx_antenna_submit_module);
     amcf = ngx_http_get_module_main_conf(ctx->request,
                                          ngx_antenna_submit_module);
 
     ngx_tecken_metrics_count(&amcf->metrics.incoming, 1);
     ngx_gettimeofday(&ctx->submitted);
 
-    rc = ngx_antenna_crash_aliases(ctx);
+    malformed = ngx_antenna_crash_aliases(ctx);
 
-    if (rc == NGX_OK) {
-        rc = ngx_antenna_crash_judge(ctx, &judge);
+    if (malformed != TK_MALFORMED_NONE) {
+        return ngx_antenna_crash_limit(ctx, malformed);
     }
+
+    rc = ngx_antenna_crash_judge(ctx, &judge);
 
     if (rc != NGX_OK) {
         return ngx_antenna_crash_failed(ctx, rc);
@@ -254,19 +262,44 @@ ngx_antenna_crash_decide(ngx_antenna_submit_ctx_t *ctx)
         break;
     }
 
+    malformed = tk_annotations_remove(ctx->form.annotations,
+                                      alcf->removed->elts,
+                                      alcf->removed->nelts);
+
+    if (malformed != TK_MALFORMED_NONE) {
+        return ngx_antenna_crash_limit(ctx, malformed);
+    }
+
     rc = ngx_antenna_crash_save(ctx, &judge);
 
     return rc == NGX_AGAIN ? NGX_AGAIN : ngx_antenna_crash_failed(ctx, rc);
 }
 
 
-/* for clients that call ProductName "prod" */
+/* what we add to a form was too much: the same form always will be */
 
 static ngx_int_t
+ngx_antenna_crash_limit(ngx_antenna_submit_ctx_t *ctx, tk_malformed_e reason)
+{
+    if (reason == TK_MALFORMED_NO_MEMORY) {
+        return ngx_antenna_crash_failed(ctx, NGX_ERROR);
+    }
+
+    ngx_antenna_crash_drop(ctx);
+    ctx->has_id = 0;
+
+    return ngx_antenna_answer_malformed(ctx, reason);
+}
+
+
+/* for clients that call ProductName "prod" */
+
+static tk_malformed_e
 ngx_antenna_crash_aliases(ngx_antenna_submit_ctx_t *ctx)
 {
     tk_str_t                        value;
     ngx_uint_t                      i;
+    tk_malformed_e                  rc;
     const tk_annotation_t          *a;
     ngx_antenna_alias_t            *alias;
     ngx_antenna_submit_loc_conf_t  *alcf;
@@ -275,7 +308,7 @@ ngx_antenna_crash_aliases(ngx_antenna_submit_ctx_t *ctx)
                                         ngx_antenna_submit_module);
 
     if (alcf->aliases == NULL) {
-        return NGX_OK;
+        return TK_MALFORMED_NONE;
     }
 
     alias = alcf->aliases->elts;
@@ -292,14 +325,14 @@ ngx_antenna_crash_aliases(ngx_antenna_submit_ctx_t *ctx)
 
         tk_annotation_str(&value, a);
 
-        if (tk_annotations_set(ctx->form.annotations, &alias[i].to, &value)
-            != TK_MALFORMED_NONE)
-        {
-            return NGX_ERROR;
+        rc = tk_annotations_set(ctx->form.annotations, &alias[i].to, &value);
+
+        if (rc != TK_MALFORMED_NONE) {
+            return rc;
         }
     }
 
-    return NGX_OK;
+    return TK_MALFORMED_NONE;
 }
 
 
@@ -470,19 +503,11 @@ static ngx_int_t
 ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx,
     ngx_antenna_judge_t *judge)
 {
-    ngx_int_t                       rc;
-    tk_raw_crash_t                  raw;
-    ngx_antenna_record_t           *rec;
-    ngx_antenna_submit_loc_conf_t  *alcf;
+    ngx_int_t              rc;
+    tk_raw_crash_t         raw;
+    ngx_antenna_record_t  *rec;
 
-    alcf = ngx_http_get_module_loc_conf(ctx->request,
-                                        ngx_antenna_submit_module);
-
-    if (tk_annotations_remove(ctx->form.annotations, alcf->removed->elts,
-                              alcf->removed->nelts)
-        != TK_MALFORMED_NONE
-        || ngx_antenna_crash_record(ctx) != NGX_OK)
-    {
+    if (ngx_antenna_crash_record(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -30,6 +30,8 @@ my $nginx = collector(
         location = /annotations { antenna_submit;
                                   antenna_max_annotations_size 64k; }
         location = /names { antenna_submit; antenna_max_annotations 3; }
+        location = /alias { antenna_submit; antenna_max_annotations 3;
+                            antenna_annotation_alias a z; }
         location = /parts { antenna_submit; antenna_max_parts 3; }
         location = /headers { antenna_submit; antenna_max_part_headers 2; }
         location = /header { antenna_submit;
@@ -81,6 +83,8 @@ limit('/annotations', [ map { [ $_ => 'x' x 1000 ] } 'a' .. 'z' ],
       [ map { [ $_ => 'x' x 3000 ] } 'a' .. 'z' ]);
 limit('/names', [ map { [ $_ => 1 ] } qw(a b c a b) ],
       [ map { [ $_ => 1 ] } qw(a b c d) ]);
+limit('/alias', [ map { [ $_ => 1 ] } qw(a b) ],
+      [ map { [ $_ => 1 ] } qw(a b c) ]);
 limit('/parts', [ map { [ $_ => 1 ] } qw(a b c) ],
       [ map { [ $_ => 1 ] } qw(a b a b) ]);
 limit('/headers', [ { name => 'a', type => 'text/plain', data => 1 } ],
