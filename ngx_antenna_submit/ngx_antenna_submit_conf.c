@@ -284,6 +284,12 @@ ngx_antenna_conf_tokens(ngx_conf_t *cf, ngx_antenna_submit_loc_conf_t *alcf,
                            ngx_read_fd_n " \"%V\" failed", name);
     }
 
+    if (n == NGX_ANTENNA_TOKENS_SIZE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is too large for a file of tokens", name);
+        n = -1;
+    }
+
     (void) ngx_close_file(fd);
 
     rc = (n == -1) ? NGX_ERROR : NGX_OK;

@@ -293,6 +293,7 @@ sub refused_configurations
         'antenna_client_crash_id no;' => qr/invalid value "no"/,
         'antenna_client_crash_id bearer=/nonexistent;' => qr/nonexistent/,
         'antenna_client_crash_id bearer=/dev/null;' => qr/no token/,
+        'antenna_client_crash_id bearer=/dev/zero;' => qr/too large/,
         'antenna_store_to nowhere;' => qr/no "tecken_storage" called/,
         'antenna_store_to "";' => qr/needs "antenna_store_to"/,
         'antenna_spool /;' => qr/must not be the root/,
