@@ -83,6 +83,7 @@ typedef struct {
 
 typedef struct {
     ngx_flag_t                     enable;
+    ngx_flag_t                     any_path;   /* as the location matches */
 
     ngx_uint_t                     dialect;
     ngx_flag_t                     strict;

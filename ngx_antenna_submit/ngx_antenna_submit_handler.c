@@ -127,12 +127,7 @@ ngx_antenna_submit_path(ngx_http_request_t *r)
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
     alcf = ngx_http_get_module_loc_conf(r, ngx_antenna_submit_module);
 
-    if (clcf->exact_match || clcf->named || clcf->noname
-#if (NGX_PCRE)
-        || clcf->regex
-#endif
-       )
-    {
+    if (alcf->any_path) {
         return 1;
     }
 

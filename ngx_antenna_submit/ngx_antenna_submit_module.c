@@ -425,6 +425,7 @@ ngx_antenna_submit_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     alcf->enable = 0;
+     *     alcf->any_path = 0;
      *     alcf->throttle_name = { 0, NULL };
      *     alcf->spool_path = { 0, NULL };
      *     alcf->store_to = { 0, NULL };
@@ -513,6 +514,7 @@ ngx_antenna_submit_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (clcf->noname && prev->enable) {
         conf->enable = 1;
+        conf->any_path = prev->any_path;
         conf->file_name = prev->file_name;
         conf->line = prev->line;
     }
@@ -679,6 +681,11 @@ ngx_antenna_submit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_antenna_submit_handler;
+
+    alcf->any_path = clcf->exact_match || clcf->named;
+#if (NGX_PCRE)
+    alcf->any_path |= (clcf->regex != NULL);
+#endif
 
     alcf->enable = 1;
     alcf->file_name = cf->conf_file->file.name.data;

@@ -63,7 +63,8 @@ my $nginx = collector(
         location = /remove { antenna_submit;
                              antenna_remove_annotations URL Comments; }
         location = /cors { antenna_submit; antenna_allow_origin \$http_origin; }
-        location /prefix { antenna_submit; }
+        location /prefix { antenna_submit; if (\$arg_x) { set \$x 1; } }
+        location = /exact { antenna_submit; if (\$arg_x) { set \$x 1; } }
         location /old { antenna_submit; antenna_dialect 2018; }
         location /root/ { rewrite ^/root(/.*) \$1 last; }
         location / { antenna_submit; }
@@ -635,7 +636,8 @@ sub methods
     is $answer->{headers}{allow}, 'POST', 'Allow';
     ok !exists $answer->{headers}{'access-control-allow-origin'}, 'no CORS';
 
-    for my $path ('/', '/foo', '/SUBMIT', '/submit/', '/prefix/x', '/prefixed')
+    for my $path ('/', '/foo', '/SUBMIT', '/submit/', '/prefix/x', '/prefixed',
+                  '/prefix/x?x=1')
     {
         $answer = $nginx->get($path);
         answers($answer, 404, '{"title": "404 Not Found"}', "GET $path");
@@ -643,7 +645,9 @@ sub methods
            "POST $path";
     }
 
-    for my $path ('/prefix', '/root/submit', '/submit?ProductName=Rejected') {
+    for my $path ('/prefix', '/root/submit', '/submit?ProductName=Rejected',
+                  '/prefix?x=1', '/exact?x=1')
+    {
         my $crash = kept($nginx, post($nginx, [ [ a => 'b' ] ],
                                       path => $path));
         ok !exists $crash->{raw}{ProductName}, "POST $path";
