@@ -34,6 +34,8 @@
 
 #define TK_SYMCACHE_FRAMES   257
 
+/* that many lookups wait for memory together */
+
 #define TK_SYMCACHE_MANY     32
 
 

@@ -108,7 +108,7 @@ typedef struct {
 #define TK_UNIT_OPEN           0x08     /* no instructions: up to the next
                                          * unit, without file and line */
 
-#define TK_UNIT_ENTRIES        48       /* at most */
+#define TK_UNIT_ENTRIES        16       /* at most: a lookup reads half */
 #define TK_UNIT_FULL           2048     /* bytes; no entry starts after that */
 #define TK_UNIT_SIZE           16384    /* bytes at most */
 

@@ -12,11 +12,7 @@
 #include "tk_symcache.h"
 
 
-/* waits for memory that go on at the same time: processors do 10 to 20 */
-
-#define TK_SYMCACHE_GROUP  16
-
-#define TK_SYMCACHE_LINE   64           /* of a processor's cache */
+#define TK_SYMCACHE_LINE  64            /* of a processor's cache */
 
 
 static void tk_symcache_find_many(const tk_symcache_t *sc,
@@ -64,11 +60,11 @@ tk_symcache_lookup_many(const tk_symcache_t *sc, const uint64_t *offsets,
     size_t n, tk_symcache_frame_t *frames, size_t nframes, uint32_t *counts)
 {
     size_t                i, k, m, done;
-    const uint32_t       *key[TK_SYMCACHE_GROUP];
+    const uint32_t       *key[TK_SYMCACHE_MANY];
     tk_symcache_frame_t  *first, *frame;
 
     for (done = 0; done < n; done += i) {
-        m = n - done < TK_SYMCACHE_GROUP ? n - done : TK_SYMCACHE_GROUP;
+        m = n - done < TK_SYMCACHE_MANY ? n - done : TK_SYMCACHE_MANY;
 
         tk_symcache_find_many(sc, offsets + done, m, key);
 
@@ -111,7 +107,7 @@ tk_symcache_find_many(const tk_symcache_t *sc, const uint64_t *offsets,
     size_t n, const uint32_t **key)
 {
     size_t    i;
-    uint32_t  l, unit[TK_SYMCACHE_GROUP];
+    uint32_t  l, unit[TK_SYMCACHE_MANY];
 
     if (sc->units == 0) {
         memset(key, 0, n * sizeof(*key));
