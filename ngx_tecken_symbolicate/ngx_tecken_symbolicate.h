@@ -81,6 +81,20 @@ typedef struct {
 typedef struct ngx_tecken_symbolicate_ctx_s  ngx_tecken_symbolicate_ctx_t;
 
 
+/* frames of a request that were looked up together, from first on */
+
+typedef struct {
+    tk_symreq_frame_t               *first;
+    ngx_uint_t                       n;
+    uint32_t                        *count;            /* of first */
+    tk_symcache_frame_t             *found;
+
+    uint32_t                         counts[TK_SYMCACHE_MANY];
+    tk_symcache_frame_t              frames[TK_SYMCACHE_FRAMES
+                                            + 2 * TK_SYMCACHE_MANY];
+} ngx_tecken_symbolicate_ahead_t;
+
+
 /* how far an answer is written */
 
 typedef struct {
@@ -98,6 +112,8 @@ typedef struct {
                                                           each module */
     ngx_uint_t                       frames;
     ngx_uint_t                       real;
+
+    ngx_tecken_symbolicate_ahead_t  *ahead;
 
     size_t                           size;             /* of each buffer */
     u_char                          *name;             /* for one that is

@@ -35,8 +35,10 @@ static void ngx_tecken_symbolicate_step(ngx_tecken_symbolicate_ctx_t *ctx);
 static void ngx_tecken_symbolicate_stack(ngx_tecken_symbolicate_ctx_t *ctx);
 static void ngx_tecken_symbolicate_frames(ngx_tecken_symbolicate_ctx_t *ctx);
 static size_t ngx_tecken_symbolicate_find(ngx_tecken_symbolicate_ctx_t *ctx,
-    tk_symreq_frame_t *f, tk_symcache_frame_t *found,
+    tk_symreq_frame_t *f, tk_symcache_frame_t **found,
     const tk_symcache_t **scp);
+static void ngx_tecken_symbolicate_look(ngx_tecken_symbolicate_ctx_t *ctx,
+    const tk_symcache_t *sc, tk_symreq_frame_t *f);
 static void ngx_tecken_symbolicate_frame_v5(ngx_tecken_symbolicate_ctx_t *ctx,
     tk_symreq_frame_t *f);
 static void ngx_tecken_symbolicate_frame_v4(ngx_tecken_symbolicate_ctx_t *ctx,
@@ -235,10 +237,11 @@ ngx_tecken_symbolicate_frames(ngx_tecken_symbolicate_ctx_t *ctx)
 
 static size_t
 ngx_tecken_symbolicate_find(ngx_tecken_symbolicate_ctx_t *ctx,
-    tk_symreq_frame_t *f, tk_symcache_frame_t *found,
+    tk_symreq_frame_t *f, tk_symcache_frame_t **found,
     const tk_symcache_t **scp)
 {
-    ngx_tecken_module_t  *m;
+    ngx_tecken_module_t             *m;
+    ngx_tecken_symbolicate_ahead_t  *a;
 
     *scp = NULL;
 
@@ -258,7 +261,77 @@ ngx_tecken_symbolicate_find(ngx_tecken_symbolicate_ctx_t *ctx,
         return 0;
     }
 
-    return tk_symcache_lookup(*scp, f->offset, found, TK_SYMCACHE_FRAMES);
+    a = ctx->writer.ahead;
+
+    if (a == NULL || a->first > f || f - a->first >= (ptrdiff_t) a->n) {
+        ngx_tecken_symbolicate_look(ctx, *scp, f);
+
+        a = ctx->writer.ahead;
+        if (a == NULL) {
+            return 0;
+        }
+    }
+
+    /* what is before f was written */
+
+    for ( /* void */ ; a->first < f; a->first++) {
+        a->n--;
+        a->found += *a->count++;
+    }
+
+    *found = a->found;
+
+    return *a->count;
+}
+
+
+/*
+ * Looks up a frame and those behind it that are of the same module: together
+ * they wait for memory much less.
+ */
+
+static void
+ngx_tecken_symbolicate_look(ngx_tecken_symbolicate_ctx_t *ctx,
+    const tk_symcache_t *sc, tk_symreq_frame_t *f)
+{
+    uint64_t                         offsets[TK_SYMCACHE_MANY];
+    ngx_uint_t                       n;
+    tk_symreq_frame_t               *last;
+    ngx_tecken_symbolicate_ahead_t  *a;
+
+    a = ctx->writer.ahead;
+
+    if (a == NULL) {
+        a = ngx_palloc(ctx->request->pool,
+                       sizeof(ngx_tecken_symbolicate_ahead_t));
+        if (a == NULL) {
+            ctx->writer.failed = 1;
+            return;
+        }
+
+        ctx->writer.ahead = a;
+    }
+
+    last = ctx->req->frames + ctx->req->nframes;
+
+    a->first = f;
+    a->found = a->frames;
+    a->count = a->counts;
+
+    for (n = 0; n < TK_SYMCACHE_MANY && f < last; n++, f++) {
+
+        if (f->module != a->first->module || f->kind != TK_SYMREQ_OFFSET) {
+            break;
+        }
+
+        offsets[n] = f->offset;
+    }
+
+    /* all, or those whose frames there is room for; the first one's is */
+
+    a->n = tk_symcache_lookup_many(sc, offsets, n, a->frames,
+                                   sizeof(a->frames) / sizeof(a->frames[0]),
+                                   a->counts);
 }
 
 
@@ -270,11 +343,12 @@ ngx_tecken_symbolicate_frame_v5(ngx_tecken_symbolicate_ctx_t *ctx,
 {
     size_t                            n;
     const tk_symcache_t              *sc;
-    tk_symcache_frame_t               found[TK_SYMCACHE_FRAMES];
+    tk_symcache_frame_t              *found;
     ngx_tecken_symbolicate_writer_t  *w;
 
     w = &ctx->writer;
-    n = ngx_tecken_symbolicate_find(ctx, f, found, &sc);
+    found = NULL;
+    n = ngx_tecken_symbolicate_find(ctx, f, &found, &sc);
 
     if (w->part == 0) {
         ngx_tecken_symbolicate_puts(ctx, "{\"frame\": ");
@@ -344,9 +418,10 @@ ngx_tecken_symbolicate_frame_v4(ngx_tecken_symbolicate_ctx_t *ctx,
 {
     size_t                n;
     const tk_symcache_t  *sc;
-    tk_symcache_frame_t   found[TK_SYMCACHE_FRAMES];
+    tk_symcache_frame_t  *found;
 
-    n = ngx_tecken_symbolicate_find(ctx, f, found, &sc);
+    found = NULL;
+    n = ngx_tecken_symbolicate_find(ctx, f, &found, &sc);
 
     ngx_tecken_symbolicate_puts(ctx, "\"");
 
