@@ -140,9 +140,9 @@ typedef struct {
 
 typedef struct {
     uint32_t         start;
-    uint32_t         end;               /* the last address with an entry, and
-                                         * one more if that is no gap */
     uint32_t         unit;              /* index of its first */
+    uint64_t         end;               /* the last address with an entry, and
+                                         * one more if that is no gap */
 } tk_sym_span_t;
 
 

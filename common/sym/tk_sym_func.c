@@ -82,7 +82,7 @@ tk_sym_func_span(tk_symcache_build_t *b, uint32_t unit, uint64_t end)
 
     span = tk_sym_at(tk_sym_span_t, &b->spans, b->spans.n);
     span->start = b->func.addr;
-    span->end = end > UINT32_MAX ? UINT32_MAX : (uint32_t) end;
+    span->end = end;
     span->unit = unit;
 
     if (b->spans.n && span[-1].end > span->start) {

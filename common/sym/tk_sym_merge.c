@@ -222,7 +222,8 @@ tk_sym_merge_keys(tk_symcache_build_t *b, tk_sym_vec_t *v,
 static void
 tk_sym_merge_cluster(tk_symcache_build_t *b, tk_sym_merge_t *m)
 {
-    uint32_t              addr, end;
+    uint32_t              addr;
+    uint64_t              end;
     const tk_sym_span_t  *span;
 
     m->span = m->last_span;
@@ -245,7 +246,7 @@ tk_sym_merge_cluster(tk_symcache_build_t *b, tk_sym_merge_t *m)
     }
 
     addr = tk_sym_merge_addr(&m->spans, m->span);
-    end = addr + 1;
+    end = (uint64_t) addr + 1;
 
     while (m->last_span < m->spans.n) {
         span = tk_sym_at(tk_sym_span_t, &b->spans,
