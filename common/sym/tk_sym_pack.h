@@ -205,4 +205,41 @@ tk_sym_unpack_fast(uint8_t *dst, size_t len, const uint8_t *p,
 }
 
 
+/* What tk_sym_unpack() would return. */
+
+static inline int
+tk_sym_unpack_check(size_t len, const uint8_t *p, const uint8_t *last,
+    size_t nwords)
+{
+    size_t  n, offset;
+
+    for ( /* void */ ; len; len -= n) {
+
+        if (p >= last) {
+            return -1;
+        }
+
+        if (*p < 0x80) {
+            p++;
+            n = 1;
+            continue;
+        }
+
+        if (last - p < 3) {
+            return -1;
+        }
+
+        n = TK_SYM_PACK_MIN + (*p >> 1 & 0x3f);
+        offset = (size_t) (*p & 1) << 16 | (size_t) p[1] << 8 | p[2];
+        p += 3;
+
+        if (n > len || offset > nwords || n > nwords - offset) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
 #endif /* _TK_SYM_PACK_H_INCLUDED_ */

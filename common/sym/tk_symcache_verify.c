@@ -8,6 +8,7 @@
 
 #include "tk_sym_hash.h"
 #include "tk_sym_index.h"
+#include "tk_sym_pack.h"
 #include "tk_sym_unit.h"
 #include "tk_symcache.h"
 #include "tk_symcache_format.h"
@@ -104,7 +105,7 @@ static int
 tk_symcache_verify_unit(const tk_symcache_t *sc, tk_sym_unit_reader_t *r)
 {
     int       rc;
-    uint32_t  i;
+    uint32_t  i, known, origin[TK_SYM_DEPTH];
 
     if (tk_symcache_verify_name(sc, r->name) != 0) {
         return -1;
@@ -115,6 +116,8 @@ tk_symcache_verify_unit(const tk_symcache_t *sc, tk_sym_unit_reader_t *r)
     if (r->open) {
         return 0;
     }
+
+    known = 0;
 
     while ((rc = tk_sym_unit_next(r)) == 1) {
 
@@ -127,11 +130,23 @@ tk_symcache_verify_unit(const tk_symcache_t *sc, tk_sym_unit_reader_t *r)
         }
 
         for (i = 0; i < r->depth; i++) {
-            if (r->slot[i].file > sc->nfiles
-                || tk_symcache_verify_name(sc, r->slot[i].origin) != 0)
-            {
+
+            if (r->slot[i].file > sc->nfiles) {
                 return -1;
             }
+
+            /* calls stay for many entries */
+
+            if (i < known && origin[i] == r->slot[i].origin) {
+                continue;
+            }
+
+            if (tk_symcache_verify_name(sc, r->slot[i].origin) != 0) {
+                return -1;
+            }
+
+            origin[i] = r->slot[i].origin;
+            known = i + 1;
         }
     }
 
@@ -142,5 +157,21 @@ tk_symcache_verify_unit(const tk_symcache_t *sc, tk_sym_unit_reader_t *r)
 static int
 tk_symcache_verify_name(const tk_symcache_t *sc, uint32_t name)
 {
-    return tk_symcache_function(sc, name, NULL, 0) > sc->name_max ? -1 : 0;
+    size_t          len;
+    uint64_t        offset;
+    const uint8_t  *p, *last;
+
+    offset = (uint64_t) name * 4;
+
+    if (offset >= sc->names_size - TK_SYMCACHE_SLACK) {
+        return -1;
+    }
+
+    p = sc->names + offset;
+    last = sc->names + sc->names_size - TK_SYMCACHE_SLACK;
+
+    len = tk_sym_varint(&p);
+
+    return len > sc->name_max
+           ? -1 : tk_sym_unpack_check(len, p, last, sc->nwords);
 }
