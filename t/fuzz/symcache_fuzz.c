@@ -12,11 +12,28 @@
 #include "../unit/tk_symcache_tap.h"
 
 
-/* A symcache in which bytes were changed, mostly with its header's checksums
- * made right again: nothing outside of the map is read, and all ends. */
+/*
+ * A valid symcache with changes, of which each checksum is made right again
+ * or is not: nothing outside of the map is read, whatever it says, and what
+ * is found to be right has no names that cannot be read.
+ *
+ * Two bytes: what is not mended, and to how many pages it is cut; then seven
+ * for each change: which one, where (16 bits), a value (32 bits).
+ */
 
 
-static const char  text[] =
+#define LEAVE_SECTIONS  0x01
+#define LEAVE_TOP       0x02
+#define LEAVE_HEADER    0x04
+#define CUT             0x08
+
+#define EDIT            7
+#define EDITS           64
+#define FUNCTIONS       300             /* three levels of the index */
+#define ADDRS           512
+
+
+static const char  head[] =
     "MODULE Linux x86_64 0123456789ABCDEF0123456789ABCDEF1 m\n"
     "INFO CODE_ID 1 m.exe\n"
     "FILE 0 a.c\nFILE 1 dir/b.h\nFILE 2 c.h\n"
@@ -30,15 +47,14 @@ static const char  text[] =
     "INLINE 2 70000 2 2 1012 4\n"
     "1000 8 10 0\n1008 8 100 1\n1010 2 7 2\n1012 4 800 1\n1016 2 8 2\n"
     "1018 20 101 1\n1038 18 14 0\n1050 4 102 1\n1054 8 9 2\n105c 14 103 1\n"
-    "1070 50 15 0\n10c0 20 1000000 9\n"
+    "1070 50 15 0\n10c0 20 1000000 2\n"
     "FUNC 1100 20 0 gap\n1108 8 1 0\n"
-    "FUNC 1110 20 0 over\n1110 20 1 0\n"
-    "PUBLIC 1118 0 inside\n"
-    "PUBLIC 2000 0 last\n";
+    "FUNC 1118 20 0 over\n1118 20 1 0\n"
+    "PUBLIC 1120 0 inside\n"
+    "PUBLIC 1200 0 last\n";
 
 
-static built_t  whole;
-static size_t   sections;               /* where the header ends */
+static built_t           valid;
 
 static volatile uint8_t  sink;
 
@@ -46,124 +62,249 @@ static volatile uint8_t  sink;
 static void
 make(void)
 {
-    char    *many;
-    size_t   n, i;
+    char      *many;
+    size_t     n;
+    unsigned   i;
 
-    many = fuzz_alloc(sizeof(text) + 40 * 64);
-    n = sizeof(text) - 1;
-    memcpy(many, text, n);
+    many = fuzz_alloc(sizeof(head) + FUNCTIONS * 64);
+    n = sizeof(head) - 1;
+    memcpy(many, head, n);
 
-    /* a second level of the index */
-
-    for (i = 0; i < 40; i++) {
-        n += (size_t) sprintf(many + n, "FUNC %zx 8 0 f%zu\n%zx 8 %zu 0\n",
-                              0x3000 + 16 * i, i, 0x3000 + 16 * i, i);
+    for (i = 0; i < FUNCTIONS; i++) {
+        n += (size_t) sprintf(many + n, "FUNC %x 8 0 f%u\n%x 8 %u %u\n",
+                              0x2000 + 16 * i, i, 0x2000 + 16 * i, i, i % 3);
     }
 
-    built(&whole, NULL, many, n, 0, NULL);
-    must(whole.rc == TK_SYM_OK);
+    built(&valid, NULL, many, n, 0, NULL);
+    must(valid.rc == TK_SYM_OK);
     free(many);
-
-    sections = offsetof(tk_symcache_header_t, checksum) + sizeof(uint64_t);
 }
 
 
 static void
-damage(uint8_t *map, const uint8_t *data, size_t size)
+change(uint8_t *map, size_t size, const uint8_t *edit)
 {
-    size_t                        i, at;
-    const tk_symcache_header_t   *h;
-
-    h = (const void *) whole.data;
-
-    /* three bytes each: where, how far, what */
-
-    for (i = 0; i + 3 <= size; i += 3) {
-
-        if (data[i] % 8 == 0) {
-            at = (size_t) data[i + 1] * sections / 256;
-
-        } else {
-            at = h->section[data[i] % TK_SYMCACHE_SECTIONS].size;
-            at = (at > 256 ? at * data[i + 1] / 256 : data[i + 1])
-                 + (data[i] >> 3);
-            at += h->section[data[i] % TK_SYMCACHE_SECTIONS].offset;
-        }
-
-        if (at < whole.size) {
-            map[at] = data[i + 2];
-        }
-    }
-}
-
-
-static void
-mend(uint8_t *map, size_t size)
-{
+    size_t                 at, width;
+    uint8_t                op;
+    uint32_t               value;
     tk_symcache_header_t  *h;
+    tk_symcache_section_t  *s;
 
-    h = (void *) map;
+    op = edit[0];
+    at = (size_t) edit[1] << 8 | edit[2];
+    memcpy(&value, edit + 3, sizeof(value));
+    width = (size_t) 1 << (op >> 3 & 3);
 
-    if (size < TK_SYMCACHE_PAGE) {
+    if (size < sizeof(*h)) {
         return;
     }
 
-    /* an index of two levels has nothing above them */
+    h = (void *) map;
 
-    h->top_checksum = tk_sym_hash(NULL, 0);
-    h->size = size;
-    h->checksum = tk_sym_hash(h, offsetof(tk_symcache_header_t, checksum));
+    if (op % 8 == 7) {
+
+        /* a section that may well be inside of the file */
+
+        s = &h->section[at % TK_SYMCACHE_SECTIONS];
+
+        if (op & 0x20) {
+            s->offset = value % (size / TK_SYMCACHE_PAGE + 1)
+                        * TK_SYMCACHE_PAGE;
+        } else {
+            s->size = op & 0x40 && s->offset < size ? size - s->offset
+                                                    : value % (size + 1);
+        }
+
+        return;
+    }
+
+    if (op % 8 == 6) {
+        at %= sizeof(*h);
+
+    } else {
+        s = &h->section[op % 8];
+
+        if (s->size == 0) {
+            return;
+        }
+
+        at %= s->size;
+
+        if (op & 0x20) {
+            at = s->size - 1 - at;
+        }
+
+        at += s->offset;
+    }
+
+    width = width > sizeof(value) ? sizeof(value) : width;
+
+    if (at < size && width <= size - at) {
+        memcpy(map + at, &value, width);
+    }
+}
+
+
+/* how much of the index has a checksum in the header */
+
+static size_t
+top(const tk_symcache_header_t *h)
+{
+    size_t    n, size;
+    unsigned  l;
+
+    size = 0;
+    n = h->units;
+
+    for (l = 0; l == 0 || n > 1; l++) {
+        n = (n + TK_SYMCACHE_NODE - 1) / TK_SYMCACHE_NODE;
+
+        if (l > 1) {
+            size += n * TK_SYMCACHE_NODE * sizeof(uint32_t);
+        }
+    }
+
+    return size;
 }
 
 
 static void
-ask(const tk_symcache_t *sc)
+mend(uint8_t *map, size_t size, uint8_t leave)
 {
-    size_t       i, k, n, all, len;
-    uint8_t      name[512];
-    uint32_t     counts[600];
-    uint64_t     addrs[600];
-    const char  *reason;
+    unsigned                i;
+    tk_symcache_header_t   *h;
+    tk_symcache_section_t  *s;
 
-    static tk_symcache_frame_t  frames[4 * TK_SYMCACHE_FRAMES];
+    if (size < sizeof(*h)) {
+        return;
+    }
 
-    for (i = 0; i < 600; i++) {
-        addrs[i] = i < 300 ? 0xff0 + i
-                           : i < 590 ? 0x3000 + 2 * (i - 300)
-                                     : 0xfffffff0 + 2 * (i - 590);
-        n = tk_symcache_lookup(sc, addrs[i], frames, TK_SYMCACHE_FRAMES);
-        must(n <= TK_SYMCACHE_FRAMES);
+    h = (void *) map;
 
-        for (k = 0; k < n; k++) {
-            len = tk_symcache_function(sc, frames[k].function, name,
-                                       sizeof(name));
-            must(len <= sc->name_max);
+    for (i = 0; i < TK_SYMCACHE_SECTIONS; i++) {
+        s = &h->section[i];
 
-            for (all = 0; all < frames[k].file.len; all++) {
-                sink = frames[k].file.data[all];
-            }
+        if (!(leave & LEAVE_SECTIONS) && s->offset <= size
+            && s->size <= size - s->offset)
+        {
+            s->checksum = tk_sym_hash(map + s->offset, s->size);
         }
     }
 
-    for (i = 0; i < 600; i += n) {
-        n = tk_symcache_lookup_many(sc, addrs + i, 600 - i, frames,
-                                      4 * TK_SYMCACHE_FRAMES, counts);
-        must(n > 0 && n <= 600 - i);
+    s = &h->section[TK_SYMCACHE_INDEX];
+
+    if (!(leave & LEAVE_TOP) && s->offset <= size
+        && top(h) <= size - s->offset)
+    {
+        h->top_checksum = tk_sym_hash(map + s->offset, top(h));
     }
 
-    (void) tk_symcache_verify(sc, &reason);
+    if (!(leave & LEAVE_HEADER)) {
+        h->size = size;
+        h->checksum = tk_sym_hash(h, offsetof(tk_symcache_header_t,
+                                              checksum));
+    }
+}
+
+
+static void
+touch(const tk_str_t *s)
+{
+    size_t  i;
+
+    for (i = 0; i < s->len; i++) {
+        sink = s->data[i];
+    }
+}
+
+
+static void
+look(const tk_symcache_t *sc, const tk_symcache_frame_t *frame, int good)
+{
+    size_t    len, got;
+    uint8_t  *name;
+
+    len = tk_symcache_function(sc, frame->function, NULL, 0);
+    must(len <= sc->name_max);
+
+    /* a length that a name of this map cannot have is not worth the memory */
+
+    if (len <= 64 * sc->size) {
+        name = fuzz_alloc(len);
+        got = tk_symcache_function(sc, frame->function, name, len);
+        must(got == len || (got == 0 && !good));
+        free(name);
+
+        /* with room behind it, 16 bytes are copied at a time */
+
+        name = fuzz_alloc(len + 16);
+        must(tk_symcache_function(sc, frame->function, name, len + 16)
+             == got);
+        free(name);
+    }
+
+    touch(&frame->file);
+}
+
+
+static void
+ask(const tk_symcache_t *sc, int good)
+{
+    size_t     i, k, n, all;
+    uint32_t   counts[ADDRS];
+    uint64_t   addrs[ADDRS];
+
+    static tk_symcache_frame_t  one[TK_SYMCACHE_FRAMES];
+    static tk_symcache_frame_t  frames[ADDRS + TK_SYMCACHE_FRAMES];
+
+    touch(&sc->module);
+    touch(&sc->name);
+    touch(&sc->os);
+    touch(&sc->arch);
+    touch(&sc->debug_id);
+
+    for (i = 0; i < ADDRS; i++) {
+        addrs[i] = i < 16 ? 0x8f8 + i
+                   : i < 320 ? 0x1000 + 2 * (i - 16)
+                   : i < 500 ? 0x2000 + 29 * (i - 320)
+                   : 0xfffffffa + (i - 500);
+    }
+
+    for (i = 0; i < ADDRS; i += n) {
+        n = tk_symcache_lookup_many(sc, addrs + i, ADDRS - i, frames,
+                                      sizeof(frames) / sizeof(frames[0]),
+                                      counts + i);
+        must(n > 0 && n <= ADDRS - i);
+
+        for (all = 0, k = i; k < i + n; k++) {
+            all += counts[k];
+        }
+
+        must(all <= sizeof(frames) / sizeof(frames[0]));
+    }
+
+    for (i = 0; i < ADDRS; i++) {
+        n = tk_symcache_lookup(sc, addrs[i], one, TK_SYMCACHE_FRAMES);
+        must(n <= TK_SYMCACHE_FRAMES);
+        must(!good || n == counts[i]);
+
+        for (k = 0; k < n; k++) {
+            look(sc, &one[k], good);
+        }
+    }
 }
 
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t          len;
+    int             good;
+    size_t          i, len;
     uint8_t        *map;
     const char     *reason;
     tk_symcache_t   sc;
 
-    if (whole.data == NULL) {
+    if (valid.data == NULL) {
         make();
     }
 
@@ -171,34 +312,33 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    /* sometimes cut, to a page or in one */
+    len = valid.size;
 
-    len = whole.size;
-
-    if (data[0] % 16 == 1) {
-        len = len * data[1] / 256;
+    if (data[0] & CUT) {
+        len = data[1] & 0x80 ? len - data[1] : (data[1] % 16 + 1)
+                                               * (size_t) TK_SYMCACHE_PAGE;
+        len = len < valid.size ? len : valid.size;
     }
 
     map = NULL;
-    must(posix_memalign((void **) &map, 8, len ? len : 1) == 0);
-    memcpy(map, whole.data, len);
+    must(posix_memalign((void **) &map, 8, len) == 0);
+    memcpy(map, valid.data, len);
 
-    if (data[0] % 16 == 2) {
-        map[data[1] % sections] ^= 1;
-
-    } else if (len == whole.size) {
-        damage(map, data + 2, size - 2);
-
-        if (data[0] % 16 != 3) {
-            mend(map, len);
-        }
+    for (i = 0; i < EDITS && 2 + (i + 1) * EDIT <= size; i++) {
+        change(map, len, data + 2 + i * EDIT);
     }
+
+    mend(map, len, data[0]);
 
     reason = NULL;
 
     if (tk_symcache_open(&sc, map, len, &reason) == 0) {
         must(reason == NULL);
-        ask(&sc);
+
+        good = (tk_symcache_verify(&sc, &reason) == 0);
+        must(good == (reason == NULL));
+
+        ask(&sc, good);
 
     } else {
         must(reason != NULL);
