@@ -490,6 +490,10 @@ test_edges(void)
         "FUNC 100000000 10 0 behind\n"
         "PUBLIC 180000020 0 wrapped\n";
 
+    static const char  top[] =
+        HEAD "PUBLIC 10 0 low\n"
+        "FUNC ffffffff 10 0 one\nFUNC ffffffff 1 0 two\n";
+
     make(NULL, text, sizeof(text) - 1);
     is(0, "first+0 a.c:1", "a line of more than 32 bits");
     is(0xf, "first+15 a.c:4294967295", "one of just 32");
@@ -498,6 +502,11 @@ test_edges(void)
     is(0xffffffff, "last+15 a.c:7", "the last address");
     is(0x100000000, "", "one behind it");
     is(0xffffffffffffffff, "", "the last of all");
+    free(made.data);
+
+    make(NULL, top, sizeof(top) - 1);
+    is(0xfffffffe, "low+4294967278", "below the last address");
+    is(0xffffffff, "two+0", "two functions at the last address");
     free(made.data);
 }
 
