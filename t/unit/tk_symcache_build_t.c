@@ -491,8 +491,9 @@ test_edges(void)
         "PUBLIC 180000020 0 wrapped\n";
 
     static const char  top[] =
-        HEAD "PUBLIC 10 0 low\n"
-        "FUNC ffffffff 10 0 one\nFUNC ffffffff 1 0 two\n";
+        HEAD "FILE 0 a.c\nPUBLIC 10 0 low\n"
+        "FUNC ffffffff 10 0 one\nffffffff 1 1 0\n"
+        "FUNC ffffffff 1 0 two\nffffffff 1 2 0\n";
 
     make(NULL, text, sizeof(text) - 1);
     is(0, "first+0 a.c:1", "a line of more than 32 bits");
@@ -506,7 +507,7 @@ test_edges(void)
 
     make(NULL, top, sizeof(top) - 1);
     is(0xfffffffe, "low+4294967278", "below the last address");
-    is(0xffffffff, "two+0", "two functions at the last address");
+    is(0xffffffff, "two+0 a.c:2", "two functions at the last address");
     free(made.data);
 }
 
