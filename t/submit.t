@@ -18,7 +18,7 @@ use SubmitTest qw(
     chunked collector connection form gzip kept post raw_post read_answer
     spooled
 );
-use TeckenTest::Process qw(slurp temp_dir remove_tree write_file);
+use TeckenTest::Process qw(slurp temp_dir remove_tree wait_until write_file);
 
 my $tokens = temp_dir('tokens');
 write_file("$tokens/tokens", "# stage submitter\n\n  sesame \r\nsecond\n");
@@ -838,8 +838,13 @@ sub logs
     ok((grep { ($_->{Fields}{msg} // '') =~ /: matched by no_thanks; returned REJECT\z/ } @lines), 'rejected');
     ok((grep { ($_->{Fields}{msg} // '') =~ /\Ade1bb258-\S+ has existing crash_id\z/ } @lines), 'existing');
 
-    my ($access) = grep { /$id/ }
-                   split /\n/, slurp($nginx->prefix . '/crash.log');
+    # written when the client has its answer already
+    my $access;
+    wait_until('a line of the access log', 10, sub {
+        ($access) = grep { /$id/ }
+                    split /\n/, slurp($nginx->prefix . '/crash.log');
+        defined $access;
+    });
     is $access, "200 accept all_others - $id F\\x0A\\x01 x 7", 'variables';
 
     my @bad = grep { / malformed - no_annotations - / }

@@ -16,6 +16,9 @@ use TeckenTest::Process qw(slurp wait_until);
 my $proxy = proxy();
 my $options = 'connect_timeout=1s timeout=1s deadline=2s retries=1';
 
+# no attempt is to end before the source answers
+my $patient = 'connect_timeout=5s timeout=20s deadline=30s retries=1';
+
 
 sub all_well
 {
@@ -186,7 +189,7 @@ sub leave_idle
 
 
 subtest 'clients need what idle connections to a source have' => sub {
-    my $nginx = downloads(bad => $options, workers => 1, connections => 64);
+    my $nginx = downloads(bad => $patient, workers => 1, connections => 64);
     my ($worker) = $nginx->workers;
     my $there = store('good');
 
@@ -213,7 +216,7 @@ subtest 'clients need what idle connections to a source have' => sub {
 
 
 subtest 'a source that closes idle connections' => sub {
-    my $nginx = downloads(bad => $options, workers => 1);
+    my $nginx = downloads(bad => $patient, workers => 1);
     my ($worker) = $nginx->workers;
 
     my $before = registered($worker);
