@@ -53,7 +53,7 @@ for my $feature (@features) {
 
     ($status, $said) = check($feature, $common);
     isnt($status, 0, 'not in the wrong order');
-    like($said, qr/\Q$feature\E" failed \(.*undefined symbol: ngx_tecken_/,
+    like($said, qr/\Q$feature\E" failed \(.*undefined symbol: (?:ngx_tecken|tk)_/,
          'it says which module lacks what');
 
     ($status, $said) = check($feature);
