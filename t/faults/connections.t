@@ -167,6 +167,27 @@ sub registered
 }
 
 
+# What is registered without clients: the worker has answered one, and the
+# connections of those before it are closed when the number stays.
+sub at_rest
+{
+    my ($nginx) = @_;
+
+    my ($worker) = $nginx->workers;
+    my $before = -1;
+
+    metric($nginx, 'tecken_cache_flights');
+
+    wait_until('connections to end', 10, sub {
+        my $last = $before;
+        $before = registered($worker);
+        return $before == $last;
+    });
+
+    return $before;
+}
+
+
 # So many lookups at once leave as many idle connections to the source.
 sub leave_idle
 {
@@ -193,7 +214,7 @@ subtest 'clients need what idle connections to a source have' => sub {
     my ($worker) = $nginx->workers;
     my $there = store('good');
 
-    leave_idle($nginx, 15, registered($worker));
+    leave_idle($nginx, 15, at_rest($nginx));
     $nginx->get($there);
 
     # all of nginx's connections but a few
@@ -219,7 +240,7 @@ subtest 'a source that closes idle connections' => sub {
     my $nginx = downloads(bad => $patient, workers => 1);
     my ($worker) = $nginx->workers;
 
-    my $before = registered($worker);
+    my $before = at_rest($nginx);
     leave_idle($nginx, 20, $before);
 
     # an event that stays would be told again and again
