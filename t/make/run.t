@@ -115,7 +115,7 @@ sub curl_lines
 
     my @lines = $out =~ /^\s+(curl .*)\n/mg;
 
-    return @lines == 4 ? @lines : ();
+    return @lines == 5 ? @lines : ();
 }
 
 
