@@ -214,12 +214,6 @@ subtest 'some that leave while their requests are read in' => sub {
 
 
 subtest 'some that leave while maps are read' => sub {
-    my $one = server(
-        main => 'thread_pool one threads=1;',
-        http => "tecken_io_thread_pool one;\n",
-    );
-    my ($worker) = $one->workers;
-
     # other addresses for each, one after the other in one thread
     my @requests = map {
         my $first = 160_000 + 40_000 * $_;
@@ -227,17 +221,34 @@ subtest 'some that leave while maps are read' => sub {
             . ']]');
     } 0 .. 9;
 
-    my @clients = map { leaving($one, 'warm', $_) } @requests;
+    my ($one, $worker);
 
-    # all are known to have their module, most not to be answered yet
-    wait_until('all have it', 60, sub {
-        metric($one, 'tecken_symbolicate_modules_total{result="found"}') == 10;
-    });
-    close $_ for @clients;
+    # a machine that looks away for a while finds all answered: once more then
 
-    wait_until('their end', 60, sub {
-        10 == grep { m{/symbolicate/v5\?warm } } $one->access_log;
-    });
+    for (1 .. 10) {
+        $one->stop if $one;
+
+        $one = server(
+            main => 'thread_pool one threads=1;',
+            http => "tecken_io_thread_pool one;\n",
+        );
+        ($worker) = $one->workers;
+
+        my @clients = map { leaving($one, 'warm', $_) } @requests;
+
+        # all are known to have their module, most not to be answered yet
+        wait_until('all have it', 60, sub {
+            metric($one, 'tecken_symbolicate_modules_total{result="found"}')
+                == 10;
+        });
+        close $_ for @clients;
+
+        wait_until('their end', 60, sub {
+            10 == grep { m{/symbolicate/v5\?warm } } $one->access_log;
+        });
+
+        last if left($one, 'warm');
+    }
 
     cmp_ok left($one, 'warm'), '>', 0, 'left: ' . left($one, 'warm');
     is metric($one, 'tecken_symbolicate_waiting'), 0, 'nobody waits';
