@@ -274,6 +274,7 @@ struct tk_symcache_build_s {
     tk_sym_name_t     name;             /* of a PUBLIC */
     tk_sym_origin_t   waiting[TK_SYM_WAITING];
     uint32_t          nwaiting;
+    uint32_t          waited;           /* the first of them */
     uint32_t          no_name;          /* handle of "" */
     uint32_t          unknown;          /* of "<unknown>" */
 
@@ -324,7 +325,7 @@ const uint8_t *tk_sym_inlined(tk_symcache_build_t *b, const uint8_t *p,
 int tk_sym_read_end(tk_symcache_build_t *b);
 int tk_sym_record(tk_symcache_build_t *b, const uint8_t *p,
     const uint8_t *last);
-int tk_sym_origins(tk_symcache_build_t *b);
+int tk_sym_origins(tk_symcache_build_t *b, uint32_t n);
 int tk_sym_calls(tk_symcache_build_t *b);
 int tk_sym_overlong(tk_symcache_build_t *b, const uint8_t *p);
 

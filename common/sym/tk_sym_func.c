@@ -11,16 +11,11 @@
 
 static int tk_sym_func_span(tk_symcache_build_t *b, uint32_t unit,
     uint64_t end);
-static int tk_sym_func_plain(tk_symcache_build_t *b);
-static int tk_sym_func_nested(tk_symcache_build_t *b);
-static inline void tk_sym_sweep_into(tk_symcache_build_t *b,
-    tk_sym_sweep_t *s, const tk_sym_nested_t *in);
-static inline int tk_sym_sweep_line(tk_symcache_build_t *b,
-    tk_sym_sweep_t *s, uint32_t depth, uint32_t file, uint32_t line);
-static inline int tk_sym_sweep_to(tk_symcache_build_t *b, tk_sym_sweep_t *s,
-    uint64_t addr);
+static int tk_sym_func_lines(tk_symcache_build_t *b);
+static int tk_sym_sweep_first(tk_symcache_build_t *b, uint64_t addr);
 static int tk_sym_sweep_gap(tk_symcache_build_t *b, tk_sym_sweep_t *s,
     uint64_t addr);
+static void tk_sym_sweep_out(tk_sym_sweep_t *s);
 
 
 /* The FUNC has been read: to its entries. */
@@ -64,7 +59,7 @@ tk_sym_func_end(tk_symcache_build_t *b)
         rc = tk_sym_tangle(b, &end);
 
     } else {
-        rc = f->ranges.n ? tk_sym_func_nested(b) : tk_sym_func_plain(b);
+        rc = tk_sym_func_lines(b);
     }
 
     return rc != 0 ? -1 : tk_sym_func_span(b, unit, end);
@@ -95,38 +90,6 @@ tk_sym_func_span(tk_symcache_build_t *b, uint32_t unit, uint64_t end)
 }
 
 
-static int
-tk_sym_func_plain(tk_symcache_build_t *b)
-{
-    uint32_t        i;
-    tk_sym_row_t   *row;
-    tk_sym_func_t  *f;
-
-    f = &b->func;
-
-    if ((f->nrows == 0 || f->rows[0].addr != f->addr)
-        && tk_sym_code_entry(b, f->addr, TK_SYM_BARE, 0, 0, NULL, 0, 0) != 0)
-    {
-        return -1;
-    }
-
-    for (i = 0; i < f->nrows; i++) {
-        row = &f->rows[i];
-
-        if (tk_sym_code_line(b, row->addr, 0, 0, NULL, row->file,
-                             row->line)
-            != 0)
-        {
-            return -1;
-        }
-    }
-
-    tk_sym_code_close(b, f->end);
-
-    return 0;
-}
-
-
 /*
  * Rows in order that do not overlap, and calls that are well nested and end
  * with the function at the latest.  The rest of a call, where there is no
@@ -134,134 +97,164 @@ tk_sym_func_plain(tk_symcache_build_t *b)
  */
 
 static int
-tk_sym_func_nested(tk_symcache_build_t *b)
+tk_sym_func_lines(tk_symcache_build_t *b)
 {
-    uint64_t          at, end, next;
+    uint64_t          at, end, next, out, stop;
     tk_sym_row_t     *row, *last_row;
-    tk_sym_func_t    *f;
+    tk_sym_call_t    *call;
     tk_sym_sweep_t   *s;
     tk_sym_nested_t  *in, *last_in;
 
-    f = &b->func;
     s = &b->sweep;
-
-    s->done = f->addr;
+    s->done = b->func.addr;
     s->depth = 0;
     s->keep = 0;
     s->inside = 0;
     s->left = 0;
 
-    row = f->rows;
-    last_row = row + f->nrows;
+    stop = b->func.end;
+    row = b->func.rows;
+    last_row = row + b->func.nrows;
     in = b->nested.data;
-    last_in = in + b->nested.n;
+    last_in = in + (b->func.ranges.n ? b->nested.n : 0);
     next = in < last_in ? in->addr : UINT64_MAX;
-    at = 0;
+    out = UINT64_MAX;
+    at = row < last_row ? row->addr : stop;
 
-    while (row < last_row) {
+    for ( ;; ) {
 
-        if (at < row->addr) {
-            at = row->addr;
-        }
+        /* up to the next row or call, out of those that end before */
 
-        if (at >= f->end) {
-            break;
-        }
+        end = next < at ? next : at;
+        end = end < stop ? end : stop;
 
-        while (next <= at) {
-
-            if (tk_sym_sweep_to(b, s, next) != 0) {
+        if (s->done < end || out <= end) {
+            if (tk_sym_sweep_gap(b, s, end) != 0) {
                 return -1;
             }
 
-            tk_sym_sweep_into(b, s, in++);
-            next = in < last_in ? in->addr : UINT64_MAX;
+            out = s->depth ? s->end[s->depth - 1] : UINT64_MAX;
         }
 
-        if (tk_sym_sweep_to(b, s, at) != 0
-            || tk_sym_sweep_line(b, s, s->depth, row->file, row->line) != 0)
+        if (next <= at && next < stop) {
+            call = tk_sym_at(tk_sym_call_t, &b->func.calls, in->call);
+
+            s->frame[s->depth].origin = call->origin;
+            s->frame[s->depth].file = call->file;
+            s->frame[s->depth].line = call->line;
+            s->end[s->depth] = in->end;
+            s->inside &= (s->depth != 0);
+            s->depth++;
+
+            out = in->end;
+            in++;
+            next = in < last_in ? in->addr : UINT64_MAX;
+            continue;
+        }
+
+        if (at >= stop) {
+            break;
+        }
+
+        /* a piece of the row */
+
+        if ((!b->code.pending && tk_sym_sweep_first(b, at) != 0)
+            || tk_sym_code_line(b, at, s->keep, s->depth, s->frame,
+                                row->file, row->line)
+               != 0)
         {
             return -1;
         }
 
+        s->keep = s->depth;
+        s->left = 0;
+        s->inside |= (s->depth != 0);
+
         end = (uint64_t) row->addr + row->size;
-        at = s->depth && s->end[s->depth - 1] < end ? s->end[s->depth - 1]
-                                                    : end;
+        at = out < end ? out : end;
         at = next < at ? next : at;
-        row += (at == end);
         s->done = at;
-    }
 
-    while (in < last_in) {
-
-        if (tk_sym_sweep_to(b, s, in->addr) != 0) {
-            return -1;
+        if (at == end) {
+            row++;
+            at = row < last_row ? row->addr : stop;
         }
-
-        tk_sym_sweep_into(b, s, in++);
     }
 
-    if (tk_sym_sweep_to(b, s, f->end) != 0
-        || (!b->code.pending
-            && tk_sym_code_entry(b, f->addr, TK_SYM_BARE, 0, 0, NULL, 0, 0)
-               != 0))
-    {
+    if (!b->code.pending && tk_sym_sweep_first(b, stop) != 0) {
         return -1;
     }
 
-    tk_sym_code_close(b, f->end);
+    tk_sym_code_close(b, stop);
 
     return 0;
 }
 
 
-static inline void
-tk_sym_sweep_into(tk_symcache_build_t *b, tk_sym_sweep_t *s,
-    const tk_sym_nested_t *in)
+/* Without a line at its start, a function has its name there. */
+
+static int
+tk_sym_sweep_first(tk_symcache_build_t *b, uint64_t addr)
 {
-    tk_sym_call_t   *call;
-    tk_sym_frame_t  *frame;
-
-    call = tk_sym_at(tk_sym_call_t, &b->func.calls, in->call);
-    frame = &s->frame[s->depth];
-
-    frame->origin = call->origin;
-    frame->file = call->file;
-    frame->line = call->line;
-
-    s->end[s->depth] = in->end;
-    s->inside &= (s->depth != 0);
-    s->depth++;
+    return addr == b->func.addr
+           ? 0 : tk_sym_code_entry(b, b->func.addr, TK_SYM_BARE, 0, 0, NULL,
+                                   0, 0);
 }
 
 
-static inline int
-tk_sym_sweep_line(tk_symcache_build_t *b, tk_sym_sweep_t *s, uint32_t depth,
-    uint32_t file, uint32_t line)
-{
-    uint32_t  keep;
+/* To an address: out of calls, with entries where there are no rows. */
 
-    if (!b->code.pending && s->done != b->func.addr
-        && tk_sym_code_entry(b, b->func.addr, TK_SYM_BARE, 0, 0, NULL, 0, 0)
-           != 0)
-    {
-        return -1;
+static int
+tk_sym_sweep_gap(tk_symcache_build_t *b, tk_sym_sweep_t *s, uint64_t addr)
+{
+    int              rc;
+    uint64_t         end;
+    tk_sym_frame_t  *call;
+
+    tk_sym_sweep_out(s);
+
+    while (s->done < addr) {
+
+        if (s->depth == 0) {
+            rc = s->left ? tk_sym_code_entry(b, s->done, TK_SYM_GAP, 0, 0,
+                                             NULL, 0, 0)
+                         : 0;
+            s->left = 0;
+            s->done = addr;
+
+            return rc;
+        }
+
+        call = &s->frame[s->depth - 1];
+        s->keep = s->keep < s->depth - 1 ? s->keep : s->depth - 1;
+
+        if ((!b->code.pending && tk_sym_sweep_first(b, s->done) != 0)
+            || tk_sym_code_entry(b, s->done, TK_SYM_SET, s->keep,
+                                 s->depth - 1, s->frame, call->file,
+                                 call->line)
+               != 0)
+        {
+            return -1;
+        }
+
+        s->keep = s->depth - 1;
+        s->left = 0;
+        s->inside |= (s->depth > 1);
+
+        end = s->end[s->depth - 1];
+        s->done = end < addr ? end : addr;
+
+        tk_sym_sweep_out(s);
     }
 
-    keep = s->keep < depth ? s->keep : depth;
-
-    s->left = 0;
-    s->inside |= (depth != 0);
-    s->keep = depth;
-
-    return tk_sym_code_line(b, s->done, keep, depth, s->frame, file, line);
+    return 0;
 }
 
 
-/* Ends calls up to an address, with entries where there are no rows. */
+/* out of calls that have ended */
 
-static inline int
-tk_sym_sweep_to(tk_symcache_build_t *b, tk_sym_sweep_t *s, uint64_t addr)
+static void
+tk_sym_sweep_out(tk_sym_sweep_t *s)
 {
     while (s->depth && s->end[s->depth - 1] <= s->done) {
         s->depth--;
@@ -269,51 +262,4 @@ tk_sym_sweep_to(tk_symcache_build_t *b, tk_sym_sweep_t *s, uint64_t addr)
     }
 
     s->keep = s->keep < s->depth ? s->keep : s->depth;
-
-    return s->done < addr ? tk_sym_sweep_gap(b, s, addr) : 0;
-}
-
-
-static int
-tk_sym_sweep_gap(tk_symcache_build_t *b, tk_sym_sweep_t *s, uint64_t addr)
-{
-    uint64_t         end;
-    tk_sym_frame_t  *call;
-
-    do {
-        if (s->depth == 0) {
-
-            if (s->left
-                && tk_sym_code_entry(b, s->done, TK_SYM_GAP, 0, 0, NULL, 0, 0)
-                   != 0)
-            {
-                return -1;
-            }
-
-            s->left = 0;
-            s->done = addr;
-            return 0;
-        }
-
-        call = &s->frame[s->depth - 1];
-
-        if (tk_sym_sweep_line(b, s, s->depth - 1, call->file, call->line)
-            != 0)
-        {
-            return -1;
-        }
-
-        end = s->end[s->depth - 1];
-        s->done = end < addr ? end : addr;
-
-        while (s->depth && s->end[s->depth - 1] <= s->done) {
-            s->depth--;
-            s->left = (s->depth == 0 && s->inside);
-        }
-
-        s->keep = s->keep < s->depth ? s->keep : s->depth;
-
-    } while (s->done < addr);
-
-    return 0;
 }

@@ -690,7 +690,7 @@ tk_sym_func(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     f->ranges.n = 0;
     f->unnamed = (p == last);
 
-    if (b->nwaiting && tk_sym_origins(b) != 0) {
+    if (b->nwaiting && tk_sym_origins(b, b->nwaiting) != 0) {
         return -1;
     }
 
@@ -773,13 +773,13 @@ tk_sym_origin(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 
     b->stat.origins++;
 
-    if ((b->nwaiting == TK_SYM_WAITING && tk_sym_origins(b) != 0)
+    if ((b->nwaiting == TK_SYM_WAITING && tk_sym_origins(b, 1) != 0)
         || (b->state == TK_SYM_BODY && tk_sym_calls(b) != 0))
     {
         return -1;
     }
 
-    origin = &b->waiting[b->nwaiting++];
+    origin = &b->waiting[(b->waited + b->nwaiting++) % TK_SYM_WAITING];
     origin->number = n;
 
     return tk_sym_name_begin(b, &origin->name, p, (size_t) (last - p));
@@ -797,7 +797,7 @@ tk_sym_calls(tk_symcache_build_t *b)
 
     f = &b->func;
 
-    if (b->nwaiting && tk_sym_origins(b) != 0) {
+    if (b->nwaiting && tk_sym_origins(b, b->nwaiting) != 0) {
         return -1;
     }
 
@@ -811,16 +811,17 @@ tk_sym_calls(tk_symcache_build_t *b)
 }
 
 
-/* What names wait for has come from memory, most likely. */
+/* The n names that wait longest: what they need has come from memory. */
 
 int
-tk_sym_origins(tk_symcache_build_t *b)
+tk_sym_origins(tk_symcache_build_t *b, uint32_t n)
 {
-    uint32_t          i, handle;
+    uint32_t          handle;
     tk_sym_origin_t  *origin;
 
-    for (i = 0; i < b->nwaiting; i++) {
-        origin = &b->waiting[i];
+    for ( /* void */ ; n; n--) {
+        origin = &b->waiting[b->waited++ % TK_SYM_WAITING];
+        b->nwaiting--;
 
         if (tk_sym_name_end(b, &origin->name, &handle) != 0
             || tk_sym_map_set(b, &b->origins, origin->number, handle + 1)
@@ -829,8 +830,6 @@ tk_sym_origins(tk_symcache_build_t *b)
             return -1;
         }
     }
-
-    b->nwaiting = 0;
 
     return 0;
 }

@@ -127,7 +127,7 @@ tk_symcache_build_end(tk_symcache_build_t *b)
         return TK_SYM_ERROR;
     }
 
-    if (tk_sym_origins(b) != 0
+    if (tk_sym_origins(b, b->nwaiting) != 0
         || (b->state == TK_SYM_BODY && tk_sym_func_end(b) != 0))
     {
         return TK_SYM_ERROR;
