@@ -72,9 +72,9 @@ sub example
        join('', @rows, '00' x 32) =~ tr/ //dr, 'CODE of the example');
     is_deeply([ unpack 'V34', $sc->{section}[1] ],
               [ 0x1000, 0x2000, (0xffffffff) x 14,
-                0, 0x13, (0xffffffff) x 14 ], 'INDEX of the example');
-    is(join(' ', map { name($sc, $_) } 0, 1, 4, 5, 6),
-       ' <unknown> in out end', 'NAMES of the example');
+                0x18, 0x30, (0xffffffff) x 14 ], 'INDEX of the example');
+    is(join(' ', map { name($sc, $_) } 0, 1, 4, 5, 11),
+       ' <unknown> in out end', 'names of the example');
     is($sc->{text}[4], '0123456789ABCDEF0123456789ABCDEF1', 'its debug id');
 }
 
@@ -100,11 +100,11 @@ sub opened
     die "magic\n" if $magic ne "tkSYMC\r\n";
     die "version\n" if $version != 1;
     die "size\n" if $size != length $map || $size % 4096;
-    die "header\n" if unpack('Q<', substr $map, 272)
-                      != hash64(substr $map, 0, 272);
-    die "page\n" if substr($map, 280, 4096 - 280) =~ /[^\0]/;
+    die "header\n" if unpack('Q<', substr $map, 248)
+                      != hash64(substr $map, 0, 248);
+    die "page\n" if substr($map, 256, 4096 - 256) =~ /[^\0]/;
 
-    my @sections = unpack 'Q<18', substr $map, 128;
+    my @sections = unpack 'Q<15', substr $map, 128;
     my %sc = (units => $n[5], files => $n[6], name_max => $n[8]);
 
     while (my ($offset, $length, $sum) = splice @sections, 0, 3) {
@@ -176,7 +176,7 @@ sub name
 {
     my ($sc, $handle) = @_;
 
-    my $s = \$sc->{section}[4];
+    my $s = \$sc->{section}[0];
     my $p = $handle * 4;
     my $length = varint($s, \$p);
     my $name = '';
@@ -194,7 +194,7 @@ sub name
         my ($high, $low) = unpack 'CC', substr $$s, $p, 2;
 
         $p += 2;
-        $name .= substr $sc->{section}[5],
+        $name .= substr $sc->{section}[4],
                         ($byte & 1) << 16 | $high << 8 | $low,
                         14 + ($byte >> 1 & 0x3f);
     }
@@ -252,12 +252,14 @@ sub lookup
 {
     my ($sc, $addr) = @_;
 
-    my ($start, $p) = unit($sc, $addr) or return;
+    my ($start, $offset) = unit($sc, $addr) or return;
+    my $p = $offset;
     my $code = \$sc->{section}[0];
     my $head = ord substr $$code, $p++, 1;
     my $n = ($head & 3) + 1;
     my $function = unpack 'V', substr($$code, $p, $n) . "\0" x 4;
 
+    $function = int($offset / 4) - $function if $head & 16;
     $p += $n;
 
     my $entry = $head & 4 ? $start - varint($code, \$p) & 0xffffffff : $start;

@@ -187,7 +187,6 @@ typedef struct {
 
 
 typedef struct {
-    tk_sym_vec_t          data;         /* the section, bytes */
     tk_sym_pack_t        *pack;
     tk_sym_known_t       *known;        /* by hash */
     size_t                nknown;

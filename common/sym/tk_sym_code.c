@@ -17,6 +17,8 @@
 
 
 static int tk_sym_code_head(tk_symcache_build_t *b, uint32_t start);
+static int tk_sym_code_write(tk_symcache_build_t *b, const uint8_t *p,
+    size_t size);
 static void tk_sym_code_full(tk_sym_code_t *c);
 
 
@@ -62,6 +64,24 @@ tk_sym_code_flush(tk_symcache_build_t *b)
     c = &b->code;
     size = (size_t) (c->p - c->buf);
 
+    if (tk_sym_code_write(b, c->buf, size) != 0) {
+        return -1;
+    }
+
+    c->p = c->buf;
+    tk_sym_code_full(c);
+
+    return 0;
+}
+
+
+static int
+tk_sym_code_write(tk_symcache_build_t *b, const uint8_t *p, size_t size)
+{
+    tk_sym_code_t  *c;
+
+    c = &b->code;
+
     if (size == 0) {
         return 0;
     }
@@ -70,17 +90,61 @@ tk_sym_code_flush(tk_symcache_build_t *b)
         return tk_sym_fail(b, TK_SYM_ELIMIT, "too many lines");
     }
 
-    if (tk_sym_write(b, c->buf, size, TK_SYMCACHE_PAGE + c->written) != 0) {
+    if (tk_sym_write(b, p, size, TK_SYMCACHE_PAGE + c->written) != 0) {
         return -1;
     }
 
-    tk_sym_hash_update(&b->code_hash, c->buf, size);
-
+    tk_sym_hash_update(&b->code_hash, p, size);
     c->written += size;
-    c->p = c->buf;
-    tk_sym_code_full(c);
 
     return 0;
+}
+
+
+uint8_t *
+tk_sym_code_begin(tk_symcache_build_t *b, size_t size, uint32_t *handle)
+{
+    tk_sym_code_t  *c;
+
+    c = &b->code;
+
+    if (tk_sym_code_room(b) != 0) {
+        return NULL;
+    }
+
+    while ((c->written + (uint64_t) (c->p - c->buf)) % 4) {
+        *c->p++ = TK_OP_END;
+    }
+
+    *handle = (uint32_t) ((c->written + (uint64_t) (c->p - c->buf)) / 4);
+
+    if (size <= TK_SYM_ENTRY - 4) {
+        return c->p;
+    }
+
+    b->scratch.n = 0;
+
+    return tk_sym_vec_room(b, &b->scratch, size, 1) == 0 ? b->scratch.data
+                                                         : NULL;
+}
+
+
+int
+tk_sym_code_end(tk_symcache_build_t *b, const uint8_t *start,
+    const uint8_t *end)
+{
+    tk_sym_code_t  *c;
+
+    c = &b->code;
+
+    if (start == c->p) {
+        c->p += end - start;
+        return 0;
+    }
+
+    return tk_sym_code_flush(b) != 0
+           || tk_sym_code_write(b, start, (size_t) (end - start)) != 0
+           ? -1 : 0;
 }
 
 
@@ -116,8 +180,9 @@ tk_sym_code_open(tk_symcache_build_t *b, uint32_t start, uint32_t entry,
 static int
 tk_sym_code_head(tk_symcache_build_t *b, uint32_t start)
 {
+    int             near;
     uint8_t        *p;
-    uint32_t        n;
+    uint32_t        n, name;
     tk_sym_code_t  *c;
     tk_sym_unit_t  *unit;
 
@@ -136,10 +201,17 @@ tk_sym_code_head(tk_symcache_build_t *b, uint32_t start)
     unit->code = (uint32_t) (c->written + (uint64_t) (p - c->buf));
     b->units.n++;
 
-    for (n = 1; n < 4 && c->name >> (8 * n); n++) { /* void */ }
+    /* a function's name is before it, most often just before */
 
-    *p++ = (uint8_t) ((n - 1) | (start != c->entry ? TK_UNIT_INSIDE : 0));
-    memcpy(p, &c->name, sizeof(c->name));
+    name = unit->code / 4 - c->name;
+    near = name < c->name;
+    name = near ? name : c->name;
+
+    for (n = 1; n < 4 && name >> (8 * n); n++) { /* void */ }
+
+    *p++ = (uint8_t) ((n - 1) | (start != c->entry ? TK_UNIT_INSIDE : 0)
+                      | (near ? TK_UNIT_NEAR : 0));
+    memcpy(p, &name, sizeof(name));
     p += n;
 
     if (start != c->entry) {

@@ -31,6 +31,16 @@ void tk_sym_code_close(tk_symcache_build_t *b, uint64_t end);
 int tk_sym_code_public(tk_symcache_build_t *b, uint32_t addr, uint32_t name);
 uint8_t *tk_sym_code_calls(tk_sym_code_t *c, uint8_t *p, uint32_t keep,
     uint32_t depth, const tk_sym_frame_t *frames);
+
+/*
+ * Room for size bytes at a multiple of 4, the fourth part of which is
+ * *handle; NULL: an error.  Then up to where they were written.
+ */
+uint8_t *tk_sym_code_begin(tk_symcache_build_t *b, size_t size,
+    uint32_t *handle);
+int tk_sym_code_end(tk_symcache_build_t *b, const uint8_t *start,
+    const uint8_t *end);
+
 int tk_sym_code_slack(tk_symcache_build_t *b);
 int tk_sym_code_flush(tk_symcache_build_t *b);
 

@@ -41,15 +41,17 @@ tk_sym_func_end(tk_symcache_build_t *b)
 
     name = b->unknown;
 
+    if (f->ranges.n && (tk_sym_calls(b) != 0 || tk_sym_nest(b) != 0)) {
+        return -1;
+    }
+
+    /* its name just before its code */
+
     if (!f->unnamed && tk_sym_name_end(b, &f->name, &name) != 0) {
         return -1;
     }
 
     if (tk_sym_code_open(b, f->addr, f->addr, name) != 0) {
-        return -1;
-    }
-
-    if (f->ranges.n && (tk_sym_calls(b) != 0 || tk_sym_nest(b) != 0)) {
         return -1;
     }
 

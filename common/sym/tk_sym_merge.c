@@ -52,6 +52,9 @@ typedef struct {
     size_t           public;
     size_t           last_public;
 
+    uint32_t         run;               /* units that stay, in old */
+    uint32_t         run_end;
+
     tk_sym_vec_t     cursors;
     tk_sym_vec_t     heap;              /* uint64_t, start and cursor */
 
@@ -73,6 +76,7 @@ static int tk_sym_merge_all(tk_symcache_build_t *b, tk_sym_merge_t *m);
 static void tk_sym_merge_cluster(tk_symcache_build_t *b, tk_sym_merge_t *m);
 static int tk_sym_merge_publics(tk_symcache_build_t *b, tk_sym_merge_t *m);
 static int tk_sym_merge_copy(tk_symcache_build_t *b, tk_sym_merge_t *m);
+static int tk_sym_merge_run(tk_symcache_build_t *b, tk_sym_merge_t *m);
 static int tk_sym_merge_map(tk_symcache_build_t *b, tk_sym_merge_t *m);
 static int tk_sym_merge_fold(tk_symcache_build_t *b, tk_sym_merge_t *m);
 static int tk_sym_merge_cursors(tk_symcache_build_t *b, tk_sym_merge_t *m);
@@ -178,7 +182,7 @@ tk_sym_merge_all(tk_symcache_build_t *b, tk_sym_merge_t *m)
         }
     }
 
-    return 0;
+    return tk_sym_merge_run(b, m);
 }
 
 
@@ -279,6 +283,10 @@ tk_sym_merge_publics(tk_symcache_build_t *b, tk_sym_merge_t *m)
 {
     tk_sym_public_t  *public;
 
+    if (tk_sym_merge_run(b, m) != 0) {
+        return -1;
+    }
+
     public = tk_sym_at(tk_sym_public_t, &b->publics,
                        tk_sym_merge_index(&m->publics, m->public));
     b->stat.publics++;
@@ -296,25 +304,52 @@ tk_sym_merge_last_unit(tk_symcache_build_t *b, tk_sym_merge_t *m, size_t span)
 }
 
 
-/* A function by itself stays as it is. */
+/*
+ * A function by itself stays as it is.  Where functions are in order, their
+ * units are, too, and are taken together with those before.
+ */
 
 static int
 tk_sym_merge_copy(tk_symcache_build_t *b, tk_sym_merge_t *m)
 {
-    size_t          i, n, span;
-    tk_sym_unit_t  *unit;
+    size_t  span;
 
     span = tk_sym_merge_index(&m->spans, m->span);
-    i = tk_sym_at(tk_sym_span_t, &b->spans, span)->unit;
-    n = tk_sym_merge_last_unit(b, m, span) - i;
 
-    if (tk_sym_vec_room(b, &b->units, n, sizeof(*unit)) != 0) {
-        return -1;
+    if (m->run_end != tk_sym_at(tk_sym_span_t, &b->spans, span)->unit) {
+
+        if (tk_sym_merge_run(b, m) != 0) {
+            return -1;
+        }
+
+        m->run = tk_sym_at(tk_sym_span_t, &b->spans, span)->unit;
     }
 
-    memcpy(tk_sym_at(tk_sym_unit_t, &b->units, b->units.n),
-           tk_sym_at(tk_sym_unit_t, &m->old, i), n * sizeof(*unit));
-    b->units.n += n;
+    m->run_end = tk_sym_merge_last_unit(b, m, span);
+
+    return 0;
+}
+
+
+static int
+tk_sym_merge_run(tk_symcache_build_t *b, tk_sym_merge_t *m)
+{
+    size_t  n;
+
+    n = m->run_end - m->run;
+
+    if (n) {
+        if (tk_sym_vec_room(b, &b->units, n, sizeof(tk_sym_unit_t)) != 0) {
+            return -1;
+        }
+
+        memcpy(tk_sym_at(tk_sym_unit_t, &b->units, b->units.n),
+               tk_sym_at(tk_sym_unit_t, &m->old, m->run),
+               n * sizeof(tk_sym_unit_t));
+        b->units.n += n;
+    }
+
+    m->run = m->run_end;
 
     return 0;
 }
@@ -353,7 +388,8 @@ tk_sym_merge_fold(tk_symcache_build_t *b, tk_sym_merge_t *m)
     uint64_t          start, key, *heap;
     tk_sym_cursor_t  *c, *best;
 
-    if ((m->map == NULL && tk_sym_merge_map(b, m) != 0)
+    if (tk_sym_merge_run(b, m) != 0
+        || (m->map == NULL && tk_sym_merge_map(b, m) != 0)
         || tk_sym_merge_cursors(b, m) != 0)
     {
         return -1;

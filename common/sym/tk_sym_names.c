@@ -13,12 +13,11 @@
 #endif
 
 #include "tk_json.h"
-#include "tk_sym.h"
+#include "tk_sym_code.h"
 #include "tk_sym_line.h"
 
 
 #define TK_SYM_NAMES_FIRST  12                  /* bits */
-#define TK_SYM_NAMES_MAX    ((size_t) 1 << 31)  /* bytes */
 
 
 static int tk_sym_name_escape(tk_symcache_build_t *b, tk_sym_name_t *name,
@@ -282,27 +281,21 @@ tk_sym_names_grow(tk_symcache_build_t *b)
 }
 
 
+/* To the code, between units. */
+
 static int
 tk_sym_name_add(tk_symcache_build_t *b, const tk_sym_name_t *name,
     uint32_t *handle)
 {
-    size_t         n, size;
-    uint8_t       *dst;
-    tk_sym_vec_t  *v;
+    size_t    n;
+    uint8_t  *start, *dst;
 
-    v = &b->names.data;
-    size = name->text.n + 2 * TK_SYM_PAD;
-
-    if (v->n + size > TK_SYM_NAMES_MAX) {
-        return tk_sym_fail(b, TK_SYM_ELIMIT, "names too long");
-    }
-
-    if (tk_sym_vec_room(b, v, size, 1) != 0) {
+    start = tk_sym_code_begin(b, name->text.n + 2 * TK_SYM_PAD, handle);
+    if (start == NULL) {
         return -1;
     }
 
-    *handle = (uint32_t) (v->n / 4);
-    dst = (uint8_t *) v->data + v->n;
+    dst = start;
 
     for (n = name->text.n; n >= 0x80; n >>= 7) {
         *dst++ = (uint8_t) (n | 0x80);
@@ -311,14 +304,7 @@ tk_sym_name_add(tk_symcache_build_t *b, const tk_sym_name_t *name,
     *dst++ = (uint8_t) n;
     dst = tk_sym_pack(b->names.pack, dst, name->text.data, name->text.n);
 
-    v->n = (size_t) (dst - (uint8_t *) v->data);
-
-    while (v->n % 4) {
-        *dst++ = 0;
-        v->n++;
-    }
-
-    return 0;
+    return tk_sym_code_end(b, start, dst);
 }
 
 

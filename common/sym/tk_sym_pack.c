@@ -8,8 +8,9 @@
 
 #include <stdlib.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
+#if (__SSE2__ && __x86_64__)
+#include <immintrin.h>
+#define TK_SYM_SSE2  1
 #endif
 
 #include "tk_sym_line.h"
@@ -34,9 +35,13 @@
 
 #define TK_SYM_PACK_NAME    4096        /* longer ones teach nothing */
 
+#define TK_SYM_PACK_SCAN    4           /* so many times 64 bytes are looked
+                                         * through at once, a text at least */
+
 
 struct tk_sym_pack_s {
     uint64_t   total;                   /* bytes of names */
+    unsigned   wide:1;                  /* AVX2 */
     uint32_t   nwords;
     uint32_t   nrecent;
     uint32_t   hash[1 << TK_SYM_PACK_HASH];  /* tag and place */
@@ -60,7 +65,19 @@ static void tk_sym_pack_word(tk_sym_pack_t *k, const uint8_t *p, size_t len);
 tk_sym_pack_t *
 tk_sym_pack_create(void)
 {
-    return calloc(1, sizeof(tk_sym_pack_t));
+    tk_sym_pack_t  *k;
+
+    k = calloc(1, sizeof(tk_sym_pack_t));
+
+#if (TK_SYM_SSE2)
+
+    if (k) {
+        k->wide = (__builtin_cpu_supports("avx2") != 0);
+    }
+
+#endif
+
+    return k;
 }
 
 
@@ -108,45 +125,136 @@ tk_sym_pack_common(const uint8_t *a, const uint8_t *b, size_t max)
 }
 
 
-/* of 64 bytes, those behind one of "(<:, " that are none of these */
+/*
+ * Of n times 64 bytes, those behind one of "(<:, " that are none of these;
+ * before: is there one of these before them?  Returns that for what follows.
+ */
 
 static inline uint64_t
-tk_sym_pack_starts(const uint8_t *p, uint64_t *before)
+tk_sym_pack_starts(uint64_t *starts, size_t n, uint64_t before)
 {
-    uint64_t  ends, starts;
-    unsigned  i;
+    size_t    i;
+    uint64_t  ends;
 
-    ends = 0;
-
-#ifdef __SSE2__
-
-    __m128i  v, e;
-
-    for (i = 0; i < 64; i += 16) {
-        v = _mm_loadu_si128((const __m128i *) (const void *) (p + i));
-
-        e = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('(')),
-                         _mm_cmpeq_epi8(v, _mm_set1_epi8('<')));
-        e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(' ')));
-        e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(',')));
-        e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(':')));
-
-        ends |= (uint64_t) (uint32_t) _mm_movemask_epi8(e) << i;
+    for (i = 0; i < n; i++) {
+        ends = starts[i];
+        starts[i] = (ends << 1 | before) & ~ends;
+        before = ends >> 63;
     }
+
+    return before;
+}
+
+
+#if (TK_SYM_SSE2)
+
+static uint64_t
+tk_sym_pack_scan_sse2(uint64_t *starts, const uint8_t *p, size_t n,
+    uint64_t before)
+{
+    size_t    i, k;
+    __m128i   v, e;
+    uint64_t  ends;
+
+    for (i = 0; i < n; i++) {
+        ends = 0;
+
+        for (k = 0; k < 64; k += 16, p += 16) {
+            v = _mm_loadu_si128((const void *) p);
+
+            e = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('(')),
+                             _mm_cmpeq_epi8(v, _mm_set1_epi8('<')));
+            e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(' ')));
+            e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(',')));
+            e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(':')));
+
+            ends |= (uint64_t) (uint32_t) _mm_movemask_epi8(e) << k;
+        }
+
+        starts[i] = ends;
+    }
+
+    return tk_sym_pack_starts(starts, n, before);
+}
+
+
+__attribute__((target("avx2")))
+static uint64_t
+tk_sym_pack_scan_avx2(uint64_t *starts, const uint8_t *p, size_t n,
+    uint64_t before)
+{
+    size_t    i, k;
+    __m256i   v, e;
+    uint64_t  ends;
+
+    /* by the low four bits; but "," and "<" have the same */
+
+    const __m256i  same = _mm256_setr_epi8(
+                              ' ', 0, 0, 0, 0, 0, 0, 0, '(', 0, ':', 0, ',',
+                              0, 0, 0, ' ', 0, 0, 0, 0, 0, 0, 0, '(', 0, ':',
+                              0, ',', 0, 0, 0);
+
+    for (i = 0; i < n; i++) {
+        ends = 0;
+
+        for (k = 0; k < 64; k += 32, p += 32) {
+            v = _mm256_loadu_si256((const void *) p);
+            e = _mm256_cmpeq_epi8(_mm256_shuffle_epi8(same, v), v);
+            e = _mm256_or_si256(e, _mm256_cmpeq_epi8(v,
+                                                   _mm256_set1_epi8('<')));
+
+            ends |= (uint64_t) (uint32_t) _mm256_movemask_epi8(e) << k;
+        }
+
+        starts[i] = ends;
+    }
+
+    return tk_sym_pack_starts(starts, n, before);
+}
+
+
+static inline uint64_t
+tk_sym_pack_scan(const tk_sym_pack_t *k, uint64_t *starts, const uint8_t *p,
+    size_t n, uint64_t before)
+{
+    return k->wide ? tk_sym_pack_scan_avx2(starts, p, n, before)
+                   : tk_sym_pack_scan_sse2(starts, p, n, before);
+}
 
 #else
 
-    for (i = 0; i < 64; i++) {
-        ends |= (uint64_t) (p[i] == '(' || p[i] == '<' || p[i] == ' '
-                            || p[i] == ',' || p[i] == ':') << i;
+static inline uint64_t
+tk_sym_pack_scan(const tk_sym_pack_t *k, uint64_t *starts, const uint8_t *p,
+    size_t n, uint64_t before)
+{
+    size_t    i, c;
+    uint64_t  ends;
+
+    (void) k;
+
+    for (i = 0; i < n; i++) {
+        ends = 0;
+
+        for (c = 0; c < 64; c++, p++) {
+            ends |= (uint64_t) (*p == '(' || *p == '<' || *p == ' '
+                                || *p == ',' || *p == ':') << c;
+        }
+
+        starts[i] = ends;
     }
+
+    return tk_sym_pack_starts(starts, n, before);
+}
 
 #endif
 
-    starts = (ends << 1 | *before) & ~ends;
-    *before = ends >> 63;
 
-    return starts;
+/* how often 64 bytes, for all starts where there is enough behind */
+
+static inline size_t
+tk_sym_pack_blocks(size_t len)
+{
+    return len < TK_SYM_PACK_MIN ? 0 : (len - TK_SYM_PACK_MIN) / 64 + 1;
 }
 
 
@@ -181,14 +289,15 @@ tk_sym_pack_copy(uint8_t *dst, const uint8_t *p, size_t len)
 uint8_t *
 tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
 {
-    size_t    base, pos, done, n, max;
+    size_t    i, base, pos, done, n, max, blocks;
     uint32_t  hash, entry, place, recent;
-    uint64_t  starts, before;
+    uint64_t  starts, before, all[TK_SYM_PACK_SCAN];
     unsigned  learn;
 
     done = 0;
-    before = 1;
     recent = k->nrecent;
+    before = 1;
+    blocks = tk_sym_pack_blocks(len);
 
     learn = len <= TK_SYM_PACK_NAME
             && k->nwords < TK_SYM_PACK_WORDS - TK_SYM_PACK_MAX
@@ -207,9 +316,15 @@ tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
         }
     }
 
-    for (base = 0; base + TK_SYM_PACK_MIN <= len; base += 64) {
-        starts = tk_sym_pack_starts(p + base, &before);
-        starts = tk_sym_pack_behind(starts, base, done);
+    for (i = 0; i < blocks; i++) {
+        base = 64 * i;
+
+        if (i % TK_SYM_PACK_SCAN == 0) {
+            n = blocks - i < TK_SYM_PACK_SCAN ? blocks - i : TK_SYM_PACK_SCAN;
+            before = tk_sym_pack_scan(k, all, p + base, n, before);
+        }
+
+        starts = tk_sym_pack_behind(all[i % TK_SYM_PACK_SCAN], base, done);
 
         while (starts) {
             pos = base + (size_t) __builtin_ctzll(starts);
@@ -289,18 +404,20 @@ tk_sym_pack_learn(tk_sym_pack_t *k, uint32_t hash, const uint8_t *p,
 static void
 tk_sym_pack_word(tk_sym_pack_t *k, const uint8_t *p, size_t len)
 {
-    size_t    base, pos;
+    size_t    i, pos, blocks;
     uint32_t  hash;
-    uint64_t  starts, before;
+    uint64_t  starts, all[TK_SYM_PACK_SCAN];
 
     memcpy(k->words + k->nwords, p, len);
-    before = 1;
 
-    for (base = 0; base + TK_SYM_PACK_MIN <= len; base += 64) {
-        starts = tk_sym_pack_starts(p + base, &before);
+    blocks = tk_sym_pack_blocks(len);
+    (void) tk_sym_pack_scan(k, all, p, blocks, 1);
+
+    for (i = 0; i < blocks; i++) {
+        starts = all[i];
 
         while (starts) {
-            pos = base + (size_t) __builtin_ctzll(starts);
+            pos = 64 * i + (size_t) __builtin_ctzll(starts);
             starts &= starts - 1;
 
             if (pos + TK_SYM_PACK_MIN > len) {

@@ -137,6 +137,8 @@ tk_sym_unit_open(tk_sym_unit_reader_t *r, const uint8_t *code, size_t size,
     n = (head & TK_UNIT_NAME_BYTES) + 1;
 
     r->name = tk_sym_load32(p) & (0xffffffff >> (32 - 8 * n));
+    r->name = head & TK_UNIT_NEAR ? (uint32_t) (offset / 4) - r->name
+                                  : r->name;
     p += n;
 
     r->entry = start - (head & TK_UNIT_INSIDE ? tk_sym_varint(&p) : 0);
@@ -186,9 +188,8 @@ tk_sym_unit_call(tk_sym_unit_reader_t *r, unsigned n)
 static inline int
 tk_sym_unit_next(tk_sym_unit_reader_t *r)
 {
-    uint8_t         op;
-    uint32_t        n;
-    tk_sym_slot_t  *slot;
+    uint8_t   op;
+    uint32_t  n;
 
     r->start = r->next;
     r->kind = TK_SYM_SET;
@@ -216,29 +217,32 @@ tk_sym_unit_next(tk_sym_unit_reader_t *r)
             continue;
         }
 
-        switch (op) {
-
-        case TK_OP_END:
-            return 0;
-
-        case TK_OP_NONE:
-            r->kind = TK_SYM_GAP;
-            break;
-
-        case TK_OP_BARE:
-            r->kind = TK_SYM_BARE;
-            break;
-
-        case TK_OP_FILE:
+        if (op == TK_OP_FILE) {
             r->at = r->places++ % TK_UNIT_PLACES;
             r->place[r->at].file = tk_sym_varint(&r->p);
             r->place[r->at].line = 0;
-            break;
+            continue;
+        }
 
-        case TK_OP_POP:
-        case TK_OP_POP2:
-        case TK_OP_POP3:
-        case TK_OP_POPN:
+        if (op >= TK_OP_CALL3) {
+            if (op > TK_OP_CALL4 || r->depth == TK_SYM_DEPTH) {
+                return -1;
+            }
+
+            tk_sym_unit_call(r, 3 + op - (unsigned) TK_OP_CALL3);
+            continue;
+        }
+
+        if (op == TK_OP_AGAIN) {
+            if (r->depth >= r->live) {
+                return -1;
+            }
+
+            r->at = r->slot[r->depth++].place;
+            continue;
+        }
+
+        if (op >= TK_OP_POP) {
             n = op - TK_OP_POP + 1u;
             n += op == TK_OP_POPN ? tk_sym_varint(&r->p) : 0;
 
@@ -249,29 +253,14 @@ tk_sym_unit_next(tk_sym_unit_reader_t *r)
             r->slot[r->depth - 1].place = r->at;
             r->depth -= n;
             r->at = r->slot[r->depth].from;
-            break;
-
-        case TK_OP_AGAIN:
-            if (r->depth >= r->live) {
-                return -1;
-            }
-
-            slot = &r->slot[r->depth++];
-            r->at = slot->place;
-            break;
-
-        case TK_OP_CALL3:
-        case TK_OP_CALL4:
-            if (r->depth == TK_SYM_DEPTH) {
-                return -1;
-            }
-
-            tk_sym_unit_call(r, 3 + op - (unsigned) TK_OP_CALL3);
-            break;
-
-        default:
-            return -1;
+            continue;
         }
+
+        if (op == TK_OP_END) {
+            return 0;
+        }
+
+        r->kind = op == TK_OP_NONE ? TK_SYM_GAP : TK_SYM_BARE;
     }
 
     return -1;

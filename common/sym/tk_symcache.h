@@ -92,9 +92,7 @@ typedef struct {
     const uint8_t   *text;
     uint32_t         text_size;
 
-    const uint8_t   *names;
-    uint32_t         names_size;
-    const uint8_t   *words;             /* what NAMES is packed with */
+    const uint8_t   *words;             /* what names are packed with */
     uint32_t         nwords;
 } tk_symcache_t;
 

@@ -184,7 +184,6 @@ tk_symcache_build_destroy(tk_symcache_build_t *b)
     free(b->text.data);
     free(b->paths.data);
     free(b->scratch.data);
-    free(b->names.data.data);
     free(b->names.known);
     free(b->names.pack);
     free(b->name.text.data);

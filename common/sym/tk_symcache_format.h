@@ -29,12 +29,12 @@
 
 
 enum {
-    TK_SYMCACHE_CODE = 0,           /* units: entries of one function each */
+    TK_SYMCACHE_CODE = 0,           /* names, and units: entries of one
+                                     * function each */
     TK_SYMCACHE_INDEX,              /* addresses of units, 16 to a node */
     TK_SYMCACHE_FILES,              /* offsets of paths in TEXT */
     TK_SYMCACHE_TEXT,               /* paths, and the texts of the header */
-    TK_SYMCACHE_NAMES,              /* names of functions, coded */
-    TK_SYMCACHE_WORDS,              /* what the codes in NAMES stand for */
+    TK_SYMCACHE_WORDS,              /* what references in names are to */
     TK_SYMCACHE_SECTIONS
 };
 
@@ -94,19 +94,25 @@ typedef struct {
 #define TK_SYMCACHE_LEVELS     8
 
 
-/* The last bytes of CODE and NAMES are zeros, so that a reader needs to look
- * for the end once for each instruction. */
+/* The last bytes of CODE are zeros, so that a reader needs to look for the end
+ * once for each instruction. */
 
 #define TK_SYMCACHE_SLACK      32
 
 
-/* a unit: a header byte, the name, [address - address of the function],
- * instructions */
+/* Names start at a multiple of 4 in CODE, the fourth part of which is their
+ * handle: the length, then what tk_sym_pack.h says. */
+
+/* a unit: a header byte, the name's handle, [address - address of the
+ * function], instructions */
 
 #define TK_UNIT_NAME_BYTES     0x03     /* of the name's handle, less 1 */
 #define TK_UNIT_INSIDE         0x04     /* not at the function's address */
 #define TK_UNIT_OPEN           0x08     /* no instructions: up to the next
                                          * unit, without file and line */
+
+#define TK_UNIT_NEAR           0x10     /* the handle is counted back from
+                                         * the unit */
 
 #define TK_UNIT_ENTRIES        16       /* at most: a lookup reads half */
 #define TK_UNIT_FULL           2048     /* bytes; no entry starts after that */

@@ -82,7 +82,7 @@ tk_symcache_lookup_many(const tk_symcache_t *sc, const uint64_t *offsets,
             tk_symcache_prefetch((const uint8_t *) sc->files,
                                  (size_t) sc->nfiles * 8,
                                  frame->file.len * 8 - 8, 1);
-            tk_symcache_prefetch(sc->names, sc->names_size,
+            tk_symcache_prefetch(sc->code, sc->code_size,
                                  (size_t) frame->function * 4, 2);
         }
 
@@ -246,12 +246,12 @@ tk_symcache_function(const tk_symcache_t *sc, uint32_t function,
 
     offset = (uint64_t) function * 4;
 
-    if (offset >= sc->names_size - TK_SYMCACHE_SLACK) {
+    if (offset >= sc->code_size - TK_SYMCACHE_SLACK) {
         return 0;
     }
 
-    p = sc->names + offset;
-    last = sc->names + sc->names_size - TK_SYMCACHE_SLACK;
+    p = sc->code + offset;
+    last = sc->code + sc->code_size - TK_SYMCACHE_SLACK;
 
     len = tk_sym_varint(&p);
 

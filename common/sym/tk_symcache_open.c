@@ -79,8 +79,6 @@ tk_symcache_open(tk_symcache_t *sc, const void *map, size_t size,
                 (p + h->section[TK_SYMCACHE_FILES].offset);
     sc->text = p + h->section[TK_SYMCACHE_TEXT].offset;
     sc->text_size = (uint32_t) h->section[TK_SYMCACHE_TEXT].size;
-    sc->names = p + h->section[TK_SYMCACHE_NAMES].offset;
-    sc->names_size = (uint32_t) h->section[TK_SYMCACHE_NAMES].size;
     sc->words = p + h->section[TK_SYMCACHE_WORDS].offset;
     sc->nwords = (uint32_t) h->section[TK_SYMCACHE_WORDS].size;
 
@@ -118,8 +116,7 @@ tk_symcache_sections(const tk_symcache_header_t *h, size_t size)
         }
     }
 
-    return h->section[TK_SYMCACHE_CODE].size < TK_SYMCACHE_SLACK
-           || h->section[TK_SYMCACHE_NAMES].size < TK_SYMCACHE_SLACK ? -1 : 0;
+    return h->section[TK_SYMCACHE_CODE].size < TK_SYMCACHE_SLACK ? -1 : 0;
 }
 
 

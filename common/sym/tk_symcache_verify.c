@@ -31,7 +31,7 @@ tk_symcache_verify(const tk_symcache_t *sc, const char **reason)
     static const char *const  damaged[TK_SYMCACHE_SECTIONS] = {
         "damaged section: code", "damaged section: index",
         "damaged section: files", "damaged section: text",
-        "damaged section: names", "damaged section: words"
+        "damaged section: words"
     };
 
     h = (const void *) sc->map;
@@ -163,12 +163,12 @@ tk_symcache_verify_name(const tk_symcache_t *sc, uint32_t name)
 
     offset = (uint64_t) name * 4;
 
-    if (offset >= sc->names_size - TK_SYMCACHE_SLACK) {
+    if (offset >= sc->code_size - TK_SYMCACHE_SLACK) {
         return -1;
     }
 
-    p = sc->names + offset;
-    last = sc->names + sc->names_size - TK_SYMCACHE_SLACK;
+    p = sc->code + offset;
+    last = sc->code + sc->code_size - TK_SYMCACHE_SLACK;
 
     len = tk_sym_varint(&p);
 

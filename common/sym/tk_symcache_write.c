@@ -55,8 +55,8 @@ tk_sym_write(tk_symcache_build_t *b, const void *data, size_t size,
 int
 tk_symcache_write(tk_symcache_build_t *b)
 {
-    size_t                  n, nwords;
-    uint8_t                 page[TK_SYMCACHE_PAGE], *p;
+    size_t                  nwords;
+    uint8_t                 page[TK_SYMCACHE_PAGE];
     const uint8_t          *words;
     tk_symcache_header_t   *h;
     tk_symcache_section_t  *code;
@@ -74,14 +74,6 @@ tk_symcache_write(tk_symcache_build_t *b)
     code->checksum = tk_sym_hash_final(&b->code_hash);
 
     words = tk_sym_pack_words(b->names.pack, &nwords);
-    n = b->names.data.n;
-
-    if (tk_sym_vec_room(b, &b->names.data, TK_SYMCACHE_SLACK, 1) != 0) {
-        return -1;
-    }
-
-    p = b->names.data.data;
-    memset(p + n, 0, TK_SYMCACHE_SLACK);
 
     if (tk_symcache_index(b, h) != 0
         || tk_symcache_section(b, h, TK_SYMCACHE_FILES, b->paths.data,
@@ -89,9 +81,6 @@ tk_symcache_write(tk_symcache_build_t *b)
            != 0
         || tk_symcache_section(b, h, TK_SYMCACHE_TEXT, b->text.data,
                                b->text.n)
-           != 0
-        || tk_symcache_section(b, h, TK_SYMCACHE_NAMES, p,
-                               n + TK_SYMCACHE_SLACK)
            != 0
         || tk_symcache_section(b, h, TK_SYMCACHE_WORDS, words,
                                nwords)

@@ -118,7 +118,7 @@ change(uint8_t *map, size_t size, const uint8_t *edit)
         return;
     }
 
-    if (op % 8 == 6) {
+    if (op % 8 >= TK_SYMCACHE_SECTIONS) {
         at %= sizeof(*h);
 
     } else {

@@ -443,7 +443,7 @@ test_output(void)
     close(fd);
 
     conf.fd = 0;
-    conf.max_size = 4 * 4096;
+    conf.max_size = 3 * 4096;
     make(&conf, text, sizeof(text) - 1);
     tap_is_int(made.code, TK_SYM_ELIMIT, "larger than allowed");
 
