@@ -128,6 +128,7 @@ typedef struct {
 
     uint32_t         at;                /* as in a reader of the unit */
     uint32_t         places;
+    uint32_t         used;              /* a bit for each that has a file */
     uint32_t         depth;
     uint32_t         live;
     uint32_t         file[TK_UNIT_PLACES];
@@ -296,7 +297,10 @@ struct tk_symcache_build_s {
 #define tk_sym_at(type, vec, i)  (&((type *) (vec)->data)[i])
 
 
-/* all return 0, or -1 after the error was set */
+/* all return 0, or -1 after the error was set; those that take a name also
+ * TK_SYM_NOT_UTF8 */
+
+#define TK_SYM_NOT_UTF8     1
 
 int tk_sym_fail(tk_symcache_build_t *b, tk_sym_error_t code,
     const char *text);

@@ -225,8 +225,9 @@ tk_sym_code_head(tk_symcache_build_t *b, uint32_t start)
     c->live = 0;
     c->at = 0;
     c->places = 1;
-    memset(c->file, 0, sizeof(c->file));
-    memset(c->last, 0, sizeof(c->last));
+    c->used = 1;
+    c->file[0] = 0;
+    c->last[0] = 0;
     tk_sym_code_full(c);
 
     return 0;

@@ -146,6 +146,8 @@ tk_sym_put_place(tk_sym_code_t *c, uint8_t *p, uint32_t file)
 
 #endif
 
+    places &= c->used;
+
     if (places) {
         i = (uint32_t) __builtin_ctz(places);
         *p = (uint8_t) (TK_OP_PLACE + i);
@@ -156,6 +158,7 @@ tk_sym_put_place(tk_sym_code_t *c, uint8_t *p, uint32_t file)
     }
 
     c->at = c->places++ % TK_UNIT_PLACES;
+    c->used |= 1u << c->at;
     c->file[c->at] = file;
     c->last[c->at] = 0;
     *p++ = TK_OP_FILE;

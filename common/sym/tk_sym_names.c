@@ -15,6 +15,7 @@
 #include "tk_json.h"
 #include "tk_sym_code.h"
 #include "tk_sym_line.h"
+#include "tk_uri.h"
 
 
 #define TK_SYM_NAMES_FIRST  12                  /* bits */
@@ -31,13 +32,15 @@ static int tk_sym_name_add(tk_symcache_build_t *b, const tk_sym_name_t *name,
 
 /*
  * The first half of tk_sym_name(): copies the name, ready for JSON, and gets
- * the place in the table on its way to the cache.
+ * the place in the table on its way to the cache.  TK_SYM_NOT_UTF8: it is no
+ * name.
  */
 
 int
 tk_sym_name_begin(tk_symcache_build_t *b, tk_sym_name_t *name,
     const uint8_t *p, size_t len)
 {
+    int       rc;
     unsigned  special;
 
     name->text.n = 0;
@@ -48,8 +51,10 @@ tk_sym_name_begin(tk_symcache_build_t *b, tk_sym_name_t *name,
 
     special = tk_sym_name_copy(name->text.data, p, len);
 
-    if (special && tk_sym_name_escape(b, name, p, &len) != 0) {
-        return -1;
+    rc = special ? tk_sym_name_escape(b, name, p, &len) : 0;
+
+    if (rc != 0) {
+        return rc;
     }
 
     name->text.n = len;
@@ -69,9 +74,18 @@ static int
 tk_sym_name_escape(tk_symcache_build_t *b, tk_sym_name_t *name,
     const uint8_t *p, size_t *len)
 {
-    size_t  n;
+    size_t          n;
+    const uint8_t  *last, *q;
 
     n = *len;
+    last = p + n;
+
+    for (q = p; q < last; /* void */ ) {
+        if (tk_utf8_decode(&q, last) == 0xffffffff) {
+            return TK_SYM_NOT_UTF8;
+        }
+    }
+
     *len = tk_json_escape(NULL, p, n);
 
     if (tk_sym_vec_room(b, &name->text, *len + 2 * TK_SYM_PAD, 1) != 0) {
@@ -190,8 +204,11 @@ int
 tk_sym_name(tk_symcache_build_t *b, const uint8_t *p, size_t len,
     uint32_t *handle)
 {
-    return tk_sym_name_begin(b, &b->name, p, len) != 0
-           || tk_sym_name_end(b, &b->name, handle) != 0 ? -1 : 0;
+    int  rc;
+
+    rc = tk_sym_name_begin(b, &b->name, p, len);
+
+    return rc != 0 ? rc : tk_sym_name_end(b, &b->name, handle);
 }
 
 

@@ -25,6 +25,7 @@
      && memcmp(p, s, sizeof(s) - 1) == 0)
 
 
+static int tk_sym_trim(const uint8_t **pp, const uint8_t **plast);
 static int tk_sym_trim_utf8(const uint8_t **pp, const uint8_t **plast);
 static int tk_sym_module(tk_symcache_build_t *b, const uint8_t *p,
     const uint8_t *last);
@@ -202,56 +203,51 @@ tk_sym_is_space(uint32_t u)
 }
 
 
-/* Cuts white space off both ends; -1 if the text is not UTF-8. */
+/* Cuts white space off the end; -1 if the text is not UTF-8, which is left to
+ * others where the end is plain. */
 
 static inline int
+tk_sym_trim_end(const uint8_t *p, const uint8_t **last)
+{
+    if (p < *last && (*last)[-1] > ' ' && (*last)[-1] < 0x7f) {
+        return 0;
+    }
+
+    return tk_sym_trim(&p, last);
+}
+
+
+/* Cuts white space off both ends; -1 if the text is not UTF-8. */
+
+static int
 tk_sym_trim(const uint8_t **pp, const uint8_t **plast)
 {
     uint64_t        any;
     const uint8_t  *p, *last;
 
-    p = *pp;
     last = *plast;
+    any = 0;
 
-#ifdef __SSE2__
-
-    __m128i  v;
-
-    v = _mm_setzero_si128();
-
-    for ( /* void */ ; last - p >= 16; p += 16) {
-        v = _mm_or_si128(v, _mm_loadu_si128((const void *) p));
-    }
-
-    any = _mm_movemask_epi8(v) ? TK_SYM_HIGHS : 0;
-
-#else
-
-    for (any = 0; last - p >= 8; p += 8) {
+    for (p = *pp; last - p >= 8; p += 8) {
         any |= tk_sym_load(p);
     }
 
-#endif
-
     for ( /* void */ ; p < last; p++) {
-        any |= (uint64_t) (*p & 0x80) << 56;
+        any |= *p;
     }
 
     if (any & TK_SYM_HIGHS) {
         return tk_sym_trim_utf8(pp, plast);
     }
 
-    p = *pp;
+    for (p = *pp; p < last && tk_sym_is_space(*p); p++) { /* void */ }
 
-    while (p < last && *p <= ' ' && tk_sym_is_space(*p)) {
-        p++;
-    }
+    *pp = p;
 
-    while (p < last && last[-1] <= ' ' && tk_sym_is_space(last[-1])) {
+    while (p < last && tk_sym_is_space(last[-1])) {
         last--;
     }
 
-    *pp = p;
     *plast = last;
 
     return 0;
@@ -606,11 +602,15 @@ tk_sym_file(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     size_t               len;
     uint8_t             *path;
     uint64_t             n;
+    const uint8_t       *start;
     tk_symcache_text_t  *text;
 
     p += sizeof("FILE") - 1;
 
-    if (tk_sym_trim(&p, &last) != 0 || tk_sym_dec(&p, last, &n) != 0
+    start = p;
+
+    if (tk_sym_trim(&start, &last) != 0 || tk_sym_gap(&p, last) != 0
+        || tk_sym_dec(&p, last, &n) != 0
         || (p < last && tk_sym_gap(&p, last) != 0))
     {
         /* symbolic passes over them, strict or not */
@@ -653,6 +653,7 @@ tk_sym_file(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 static int
 tk_sym_func(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 {
+    int             rc;
     uint64_t        addr, size, params;
     tk_sym_func_t  *f;
 
@@ -663,7 +664,7 @@ tk_sym_func(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     b->state = TK_SYM_SKIP;
     p += sizeof("FUNC") - 1;
 
-    if (tk_sym_trim(&p, &last) != 0) {
+    if (tk_sym_trim_end(p, &last) != 0 || tk_sym_gap(&p, last) != 0) {
         return tk_sym_bad(b, "FUNC");
     }
 
@@ -676,8 +677,6 @@ tk_sym_func(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     {
         return tk_sym_bad(b, "FUNC");
     }
-
-    b->state = TK_SYM_BODY;
 
     f = &b->func;
     f->addr = (uint32_t) addr;
@@ -694,8 +693,17 @@ tk_sym_func(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
         return -1;
     }
 
-    return f->drop || f->unnamed
-           ? 0 : tk_sym_name_begin(b, &f->name, p, (size_t) (last - p));
+    if (!f->unnamed) {
+        rc = tk_sym_name_begin(b, &f->name, p, (size_t) (last - p));
+
+        if (rc != 0) {
+            return rc == TK_SYM_NOT_UTF8 ? tk_sym_bad(b, "FUNC") : -1;
+        }
+    }
+
+    b->state = TK_SYM_BODY;
+
+    return 0;
 }
 
 
@@ -704,8 +712,10 @@ tk_sym_func(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 static int
 tk_sym_public(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 {
-    uint64_t           addr, params;
-    tk_sym_public_t   *public;
+    int               rc;
+    uint32_t          name;
+    uint64_t          addr, params;
+    tk_sym_public_t  *public;
 
     if (b->state == TK_SYM_BODY && tk_sym_func_end(b) != 0) {
         return -1;
@@ -714,7 +724,7 @@ tk_sym_public(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
     b->state = TK_SYM_BETWEEN;
     p += sizeof("PUBLIC") - 1;
 
-    if (tk_sym_trim(&p, &last) != 0) {
+    if (tk_sym_trim_end(p, &last) != 0 || tk_sym_gap(&p, last) != 0) {
         b->stat.dropped++;
         return 0;
     }
@@ -731,19 +741,24 @@ tk_sym_public(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
         return 0;
     }
 
+    name = b->unknown;
+
+    if (p < last) {
+        rc = tk_sym_name(b, p, (size_t) (last - p), &name);
+
+        if (rc != 0) {
+            b->stat.dropped += (rc == TK_SYM_NOT_UTF8);
+            return rc == TK_SYM_NOT_UTF8 ? 0 : -1;
+        }
+    }
+
     if (tk_sym_vec_room(b, &b->publics, 1, sizeof(*public)) != 0) {
         return -1;
     }
 
     public = tk_sym_at(tk_sym_public_t, &b->publics, b->publics.n);
     public->addr = (uint32_t) addr;
-    public->name = b->unknown;
-
-    if (p < last
-        && tk_sym_name(b, p, (size_t) (last - p), &public->name) != 0)
-    {
-        return -1;
-    }
+    public->name = name;
 
     if (b->publics.n && public[-1].addr > public->addr) {
         b->publics_unsorted = 1;
@@ -760,18 +775,18 @@ tk_sym_public(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 static int
 tk_sym_origin(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 {
+    int               rc;
     uint64_t          n;
     tk_sym_origin_t  *origin;
 
     p += sizeof("INLINE_ORIGIN") - 1;
 
-    if (tk_sym_trim(&p, &last) != 0 || tk_sym_dec(&p, last, &n) != 0
-        || tk_sym_gap(&p, last) != 0 || p == last)
+    if (tk_sym_trim_end(p, &last) != 0 || tk_sym_gap(&p, last) != 0
+        || tk_sym_dec(&p, last, &n) != 0 || tk_sym_gap(&p, last) != 0
+        || p == last)
     {
         return tk_sym_bad(b, "INLINE_ORIGIN");
     }
-
-    b->stat.origins++;
 
     if ((b->nwaiting == TK_SYM_WAITING && tk_sym_origins(b, 1) != 0)
         || (b->state == TK_SYM_BODY && tk_sym_calls(b) != 0))
@@ -779,10 +794,19 @@ tk_sym_origin(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
         return -1;
     }
 
-    origin = &b->waiting[(b->waited + b->nwaiting++) % TK_SYM_WAITING];
+    origin = &b->waiting[(b->waited + b->nwaiting) % TK_SYM_WAITING];
     origin->number = n;
 
-    return tk_sym_name_begin(b, &origin->name, p, (size_t) (last - p));
+    rc = tk_sym_name_begin(b, &origin->name, p, (size_t) (last - p));
+
+    if (rc != 0) {
+        return rc == TK_SYM_NOT_UTF8 ? tk_sym_bad(b, "INLINE_ORIGIN") : -1;
+    }
+
+    b->stat.origins++;
+    b->nwaiting++;
+
+    return 0;
 }
 
 
@@ -848,14 +872,14 @@ tk_sym_inline(tk_symcache_build_t *b, const uint8_t *p, const uint8_t *last)
 
     f = &b->func;
     n = f->ranges.n;
-    p += sizeof("INLINE ") - 1;
+    p += sizeof("INLINE") - 1;
 
     if (tk_sym_vec_room(b, &f->calls, 1, sizeof(*call)) != 0) {
         return -1;
     }
 
-    if (tk_sym_trim(&p, &last) != 0
-        || tk_sym_dec(&p, last, &depth) != 0 || tk_sym_gap(&p, last) != 0
+    if (tk_sym_trim_end(p, &last) != 0
+        || tk_sym_gap(&p, last) != 0 || tk_sym_dec(&p, last, &depth) != 0 || tk_sym_gap(&p, last) != 0
         || tk_sym_dec(&p, last, &line) != 0 || tk_sym_gap(&p, last) != 0
         || tk_sym_dec(&p, last, &file) != 0 || tk_sym_gap(&p, last) != 0
         || tk_sym_dec(&p, last, &origin) != 0)
