@@ -106,17 +106,39 @@ tk_sym_pack_hash(const uint8_t *p)
 }
 
 
+/* How many bytes are the same; up to 31 more than max are read.  Most often it
+ * takes one step. */
+
 static inline size_t
 tk_sym_pack_common(const uint8_t *a, const uint8_t *b, size_t max)
 {
     size_t    n;
-    uint64_t  v;
+    uint64_t  differ;
 
-    for (n = 0; n < max; n += 8) {
-        v = tk_sym_load(a + n) ^ tk_sym_load(b + n);
+    for (n = 0; n < max; n += 32) {
 
-        if (v) {
-            n += (size_t) __builtin_ctzll(v) / 8;
+#if (TK_SYM_SSE2)
+
+        differ = (uint32_t) ~_mm_movemask_epi8(_mm_cmpeq_epi8(
+                     _mm_loadu_si128((const void *) (a + n)),
+                     _mm_loadu_si128((const void *) (b + n)))) & 0xffff;
+        differ |= (uint64_t) (uint32_t) ~_mm_movemask_epi8(_mm_cmpeq_epi8(
+                     _mm_loadu_si128((const void *) (a + n + 16)),
+                     _mm_loadu_si128((const void *) (b + n + 16)))) << 16;
+        differ &= UINT32_MAX;
+
+#else
+
+        unsigned  i;
+
+        for (differ = 0, i = 0; i < 32 && differ == 0; i++) {
+            differ = (uint64_t) (a[n + i] != b[n + i]) << i;
+        }
+
+#endif
+
+        if (differ) {
+            n += (size_t) __builtin_ctzll(differ);
             break;
         }
     }
@@ -271,15 +293,17 @@ tk_sym_pack_behind(uint64_t starts, size_t base, size_t pos)
 }
 
 
-/* up to 15 bytes more are written */
+/* up to 32 bytes more are read and written, most often in one step */
 
 static inline uint8_t *
 tk_sym_pack_copy(uint8_t *dst, const uint8_t *p, size_t len)
 {
     size_t  i;
 
-    for (i = 0; i < len; i += 16) {
-        memcpy(dst + i, p + i, 16);
+    memcpy(dst, p, 32);
+
+    for (i = 32; i < len; i += 32) {
+        memcpy(dst + i, p + i, 32);
     }
 
     return dst + len;
