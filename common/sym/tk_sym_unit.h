@@ -243,15 +243,21 @@ tk_sym_unit_next(tk_sym_unit_reader_t *r)
         }
 
         if (op >= TK_OP_POP) {
-            n = op - TK_OP_POP + 1u;
-            n += op == TK_OP_POPN ? tk_sym_varint(&r->p) : 0;
+            n = op - (uint32_t) TK_OP_POP;
 
-            if (n > r->depth) {
+            if (op == TK_OP_POPN) {
+                n = tk_sym_varint(&r->p);
+                n = n < TK_SYM_DEPTH ? n + 3 : TK_SYM_DEPTH;
+            }
+
+            /* n + 1 calls */
+
+            if (n >= r->depth) {
                 return -1;
             }
 
             r->slot[r->depth - 1].place = r->at;
-            r->depth -= n;
+            r->depth -= n + 1;
             r->at = r->slot[r->depth].from;
             continue;
         }
