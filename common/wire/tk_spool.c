@@ -427,20 +427,24 @@ tk_spool_unhex(uint8_t *dst, const uint8_t *src, size_t len)
     uint8_t   ch;
     unsigned  n;
 
+    n = 0;
+
     for (i = 0; i < 2 * len; i++) {
         ch = src[i];
 
         if (ch >= '0' && ch <= '9') {
-            n = (unsigned) (ch - '0');
+            n = n << 4 | (unsigned) (ch - '0');
 
         } else if (ch >= 'a' && ch <= 'f') {
-            n = (unsigned) (ch - 'a' + 10);
+            n = n << 4 | (unsigned) (ch - 'a' + 10);
 
         } else {
             return -1;
         }
 
-        dst[i / 2] = (uint8_t) (i % 2 ? ((unsigned) dst[i / 2] << 4) | n : n);
+        if (i % 2) {
+            dst[i / 2] = (uint8_t) n;
+        }
     }
 
     return 0;

@@ -442,7 +442,8 @@ tk_symreq_hex(tk_symreq_t *req, tk_str_t digits, tk_symreq_frame_t *f)
 
     static const char  hex[] = "0123456789abcdef";
 
-    limbs = 0;
+    limb[0] = 0;
+    limbs = 1;
 
     for (n = 0; n < digits.len; /* void */ ) {
 
