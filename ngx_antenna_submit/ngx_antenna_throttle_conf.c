@@ -38,7 +38,7 @@ ngx_antenna_throttle_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_t                    save;
     ngx_array_t                  *throttles;
     ngx_antenna_throttle_t      **throttle;
-    ngx_antenna_throttle_ctx_t    ctx;
+    ngx_antenna_throttle_ctx_t   *ctx;
 
     throttles = (ngx_array_t *) (p + cmd->offset);
     value = cf->args->elts;
@@ -63,13 +63,17 @@ ngx_antenna_throttle_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     (*throttle)->name = value[1];
 
-    ngx_memzero(&ctx, sizeof(ngx_antenna_throttle_ctx_t));
-    ctx.throttle = *throttle;
+    ctx = ngx_pcalloc(cf->temp_pool, sizeof(ngx_antenna_throttle_ctx_t));
+    if (ctx == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ctx->throttle = *throttle;
 
     if (ngx_array_init(&(*throttle)->rules, cf->pool, 16,
                        sizeof(ngx_antenna_rule_t))
         != NGX_OK
-        || ngx_array_init(&ctx.lists, cf->pool, 4, sizeof(ngx_antenna_list_t))
+        || ngx_array_init(&ctx->lists, cf->pool, 4, sizeof(ngx_antenna_list_t))
            != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -77,7 +81,7 @@ ngx_antenna_throttle_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     save = *cf;
     cf->handler = ngx_antenna_throttle_line;
-    cf->handler_conf = (void *) &ctx;
+    cf->handler_conf = (void *) ctx;
 
     rv = ngx_conf_parse(cf, NULL);
 
