@@ -9,84 +9,128 @@
 #include <ngx_tecken_download.h>
 
 
-/* a series that each source has */
+/* keys of statsd: Tecken of 2020, by grep of "metrics." */
 
-typedef struct {
-    ngx_tecken_metric_t  *m;
-    ngx_uint_t            type;
-    const char           *name;
-    const char           *help;
-    const char           *result;
-    const char           *key;
-    const char           *public_key;
-} ngx_tecken_download_series_t;
-
-
-static ngx_int_t ngx_tecken_download_add_source(ngx_conf_t *cf,
-    ngx_tecken_main_conf_t *tmcf, ngx_tecken_storage_t *st,
-    ngx_tecken_download_source_metrics_t *m);
-static void ngx_tecken_download_series(ngx_tecken_metric_t *m,
-    ngx_uint_t type, const char *name, const char *help, const char *key);
-static ngx_int_t ngx_tecken_download_labels(ngx_conf_t *cf,
-    ngx_tecken_metric_t *m, ngx_str_t *source, const char *result);
+#define ngx_tecken_download_result(n, result, key)                            \
+    { offsetof(ngx_tecken_download_main_conf_t, results[n]),                  \
+      NGX_TECKEN_METRIC_COUNTER,                                              \
+      ngx_string("tecken_download_requests_total"),                           \
+      ngx_string("Requests for symbols by result"),                           \
+      ngx_string("result=\"" result "\""),                                    \
+      ngx_string(key),                                                        \
+      ngx_null_string }
 
 
-static const char  *ngx_tecken_download_results[] = {
-    "found",
-    "missing",
-    "ignored",
-    "invalid",
-    "no_route",
-    "legacy_product",
-    "failed"
+static ngx_tecken_metric_def_t  ngx_tecken_download_series[] = {
+
+    ngx_tecken_download_result(NGX_TECKEN_DOWNLOAD_FOUND, "found", ""),
+    ngx_tecken_download_result(NGX_TECKEN_DOWNLOAD_MISSING, "missing", ""),
+    ngx_tecken_download_result(NGX_TECKEN_DOWNLOAD_IGNORED, "ignored", ""),
+    ngx_tecken_download_result(NGX_TECKEN_DOWNLOAD_INVALID, "invalid", ""),
+    ngx_tecken_download_result(NGX_TECKEN_DOWNLOAD_NO_ROUTE, "no_route", ""),
+    ngx_tecken_download_result(NGX_TECKEN_DOWNLOAD_LEGACY, "legacy_product",
+                               "download_legacyproduct"),
+    ngx_tecken_download_result(NGX_TECKEN_DOWNLOAD_FAILED, "failed", ""),
+
+    { offsetof(ngx_tecken_download_main_conf_t, time),
+      NGX_TECKEN_METRIC_HISTOGRAM,
+      ngx_string("tecken_download_symbol_seconds"),
+      ngx_string("Time to find out who has a symbol"),
+      ngx_null_string,
+      ngx_string("download_symbol"),
+      ngx_null_string },
+
+    { offsetof(ngx_tecken_download_main_conf_t, not_found),
+      NGX_TECKEN_METRIC_COUNTER,
+      ngx_string("tecken_download_missing_symbols_total"),
+      ngx_string("GET requests logged as missing symbols"),
+      ngx_null_string,
+      ngx_string("download_store_missing_symbol"),
+      ngx_null_string },
+
+    ngx_tecken_null_metric
 };
 
 
-/* keys of statsd: Tecken of 2020, by grep of "metrics." */
+/* of a source */
+
+#define ngx_tecken_download_cache(m, result, key)                             \
+    { offsetof(ngx_tecken_download_source_metrics_t, m),                      \
+      NGX_TECKEN_METRIC_COUNTER,                                              \
+      ngx_string("tecken_download_cache_total"),                              \
+      ngx_string("Answers of the existence cache by source"),                 \
+      ngx_string("result=\"" result "\""),                                    \
+      ngx_string(key),                                                        \
+      ngx_null_string }
+
+
+#define ngx_tecken_download_lookup(m, result)                                 \
+    { offsetof(ngx_tecken_download_source_metrics_t, m),                      \
+      NGX_TECKEN_METRIC_COUNTER,                                              \
+      ngx_string("tecken_download_lookups_total"),                            \
+      ngx_string("Lookups in a source by result"),                            \
+      ngx_string("result=\"" result "\""),                                    \
+      ngx_null_string,                                                        \
+      ngx_null_string }
+
+
+#define ngx_tecken_download_time(key)                                         \
+    { offsetof(ngx_tecken_download_source_metrics_t, time),                   \
+      NGX_TECKEN_METRIC_HISTOGRAM,                                            \
+      ngx_string("tecken_download_lookup_seconds"),                           \
+      ngx_string("Time of a lookup in a source, all attempts"),               \
+      ngx_null_string,                                                        \
+      ngx_string(key),                                                        \
+      ngx_null_string }
+
+
+static ngx_tecken_metric_def_t  ngx_tecken_download_private_series[] = {
+
+    ngx_tecken_download_cache(hit, "hit", "symboldownloader_exists_cache_hit"),
+    ngx_tecken_download_cache(miss, "miss",
+                              "symboldownloader_exists_cache_miss"),
+
+    ngx_tecken_download_lookup(found, "found"),
+    ngx_tecken_download_lookup(missing, "missing"),
+    ngx_tecken_download_lookup(failed, "failed"),
+
+    ngx_tecken_download_time("symboldownloader_exists"),
+
+    ngx_tecken_null_metric
+};
+
+
+static ngx_tecken_metric_def_t  ngx_tecken_download_public_series[] = {
+
+    ngx_tecken_download_cache(hit, "hit",
+                              "symboldownloader_public_exists_cache_hit"),
+    ngx_tecken_download_cache(miss, "miss",
+                              "symboldownloader_public_exists_cache_miss"),
+
+    ngx_tecken_download_lookup(found, "found"),
+    ngx_tecken_download_lookup(missing, "missing"),
+    ngx_tecken_download_lookup(failed, "failed"),
+
+    ngx_tecken_download_time("symboldownloader_public_exists"),
+
+    ngx_tecken_null_metric
+};
+
 
 ngx_int_t
 ngx_tecken_download_add_metrics(ngx_conf_t *cf,
     ngx_tecken_download_main_conf_t *dmcf)
 {
-    ngx_uint_t               i;
-    ngx_tecken_metric_t     *m;
-    ngx_tecken_storage_t   **st;
-    ngx_tecken_main_conf_t  *tmcf;
+    ngx_uint_t                i;
+    ngx_tecken_storage_t    **st;
+    ngx_tecken_main_conf_t   *tmcf;
+    ngx_tecken_metric_def_t  *def;
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
 
-    for (i = 0; i < NGX_TECKEN_DOWNLOAD_RESULTS; i++) {
-
-        m = &dmcf->results[i];
-
-        ngx_tecken_download_series(m, NGX_TECKEN_METRIC_COUNTER,
-                                   "tecken_download_requests_total",
-                                   "Requests for symbols by result",
-                                   i == NGX_TECKEN_DOWNLOAD_LEGACY
-                                   ? "download_legacyproduct" : "");
-
-        if (ngx_tecken_download_labels(cf, m, NULL,
-                                       ngx_tecken_download_results[i])
-            != NGX_OK
-            || ngx_tecken_metrics_add(cf, tmcf->metrics, m) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    ngx_tecken_download_series(&dmcf->time, NGX_TECKEN_METRIC_HISTOGRAM,
-                               "tecken_download_symbol_seconds",
-                               "Time to find out who has a symbol",
-                               "download_symbol");
-
-    ngx_tecken_download_series(&dmcf->not_found, NGX_TECKEN_METRIC_COUNTER,
-                               "tecken_download_missing_symbols_total",
-                               "GET requests logged as missing symbols",
-                               "download_store_missing_symbol");
-
-    if (ngx_tecken_metrics_add(cf, tmcf->metrics, &dmcf->time) != NGX_OK
-        || ngx_tecken_metrics_add(cf, tmcf->metrics, &dmcf->not_found)
-           != NGX_OK)
+    if (ngx_tecken_metrics_define(cf, tmcf->metrics,
+                                  ngx_tecken_download_series, dmcf, NULL)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -100,120 +144,17 @@ ngx_tecken_download_add_metrics(ngx_conf_t *cf,
     }
 
     for (i = 0; i < tmcf->storages.nelts; i++) {
-        if (ngx_tecken_download_add_source(cf, tmcf, st[i], &dmcf->sources[i])
+
+        def = st[i]->public ? ngx_tecken_download_public_series
+                            : ngx_tecken_download_private_series;
+
+        if (ngx_tecken_metrics_define(cf, tmcf->metrics, def,
+                                      &dmcf->sources[i], &st[i]->name)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_tecken_download_add_source(ngx_conf_t *cf, ngx_tecken_main_conf_t *tmcf,
-    ngx_tecken_storage_t *st, ngx_tecken_download_source_metrics_t *m)
-{
-    ngx_uint_t                     i;
-    ngx_tecken_download_series_t  *s;
-
-    ngx_tecken_download_series_t  series[] = {
-
-        { &m->hit, NGX_TECKEN_METRIC_COUNTER,
-          "tecken_download_cache_total",
-          "Answers of the existence cache by source", "hit",
-          "symboldownloader_exists_cache_hit",
-          "symboldownloader_public_exists_cache_hit" },
-
-        { &m->miss, NGX_TECKEN_METRIC_COUNTER,
-          "tecken_download_cache_total",
-          "Answers of the existence cache by source", "miss",
-          "symboldownloader_exists_cache_miss",
-          "symboldownloader_public_exists_cache_miss" },
-
-        { &m->found, NGX_TECKEN_METRIC_COUNTER,
-          "tecken_download_lookups_total",
-          "Lookups in a source by result", "found", "", "" },
-
-        { &m->missing, NGX_TECKEN_METRIC_COUNTER,
-          "tecken_download_lookups_total",
-          "Lookups in a source by result", "missing", "", "" },
-
-        { &m->failed, NGX_TECKEN_METRIC_COUNTER,
-          "tecken_download_lookups_total",
-          "Lookups in a source by result", "failed", "", "" },
-
-        { &m->time, NGX_TECKEN_METRIC_HISTOGRAM,
-          "tecken_download_lookup_seconds",
-          "Time of a lookup in a source, all attempts", NULL,
-          "symboldownloader_exists", "symboldownloader_public_exists" }
-    };
-
-    for (i = 0; i < sizeof(series) / sizeof(series[0]); i++) {
-
-        s = &series[i];
-
-        ngx_tecken_download_series(s->m, s->type, s->name, s->help,
-                                   st->public ? s->public_key : s->key);
-
-        if (ngx_tecken_download_labels(cf, s->m, &st->name, s->result)
-            != NGX_OK
-            || ngx_tecken_metrics_add(cf, tmcf->metrics, s->m) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_tecken_download_series(ngx_tecken_metric_t *m, ngx_uint_t type,
-    const char *name, const char *help, const char *key)
-{
-    m->type = type;
-
-    m->name.data = (u_char *) name;
-    m->name.len = ngx_strlen(name);
-    m->help.data = (u_char *) help;
-    m->help.len = ngx_strlen(help);
-    m->key.data = (u_char *) key;
-    m->key.len = ngx_strlen(key);
-}
-
-
-static ngx_int_t
-ngx_tecken_download_labels(ngx_conf_t *cf, ngx_tecken_metric_t *m,
-    ngx_str_t *source, const char *result)
-{
-    u_char  *p;
-    size_t   len;
-
-    len = sizeof("source=\"\",result=\"\"")
-          + (source ? source->len : 0) + (result ? ngx_strlen(result) : 0);
-
-    p = ngx_pnalloc(cf->pool, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    m->labels.data = p;
-
-    if (source) {
-        p = ngx_sprintf(p, "source=\"%V\"", source);
-
-        if (result) {
-            *p++ = ',';
-        }
-    }
-
-    if (result) {
-        p = ngx_sprintf(p, "result=\"%s\"", result);
-    }
-
-    m->labels.len = p - m->labels.data;
 
     return NGX_OK;
 }

@@ -9,213 +9,167 @@
 #include <ngx_tecken_symbolicate.h>
 
 
-typedef struct {
-    ngx_tecken_metric_t   *m;
-    ngx_uint_t             type;
-    ngx_uint_t             samples;
-    const char            *name;
-    const char            *help;
-    const char            *labels;
-    const char            *key;
-    const char            *tags;
-} ngx_tecken_symbolicate_series_t;
+/* keys of statsd: those of Eliot, by its statsd_metrics.yaml */
+
+#define ngx_tecken_symbolicate_result(i, n, version, result)                  \
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, versions[i].results[n]),   \
+      NGX_TECKEN_METRIC_COUNTER,                                              \
+      ngx_string("tecken_symbolicate_requests_total"),                        \
+      ngx_string("Symbolication requests by version and result"),             \
+      ngx_string("version=\"" version "\",result=\"" result "\""),            \
+      ngx_string("pageview"),                                                 \
+      ngx_string("path:/symbolicate/" version ",method:post") }
 
 
-static ngx_int_t ngx_tecken_symbolicate_add_version(ngx_conf_t *cf,
-    ngx_tecken_symbolicate_version_metrics_t *v, const char *const *t);
-static ngx_int_t ngx_tecken_symbolicate_add(ngx_conf_t *cf,
-    const ngx_tecken_symbolicate_series_t *series, ngx_uint_t n);
-static void ngx_tecken_symbolicate_text(ngx_str_t *dst, const char *text);
+#define ngx_tecken_symbolicate_error(n, reason)                               \
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, errors[n]),                \
+      NGX_TECKEN_METRIC_COUNTER,                                              \
+      ngx_string("tecken_symbolicate_request_errors_total"),                  \
+      ngx_string("Invalid requests by what is wrong"),                        \
+      ngx_string("reason=\"" reason "\""),                                    \
+      ngx_string("symbolicate.request_error"),                                \
+      ngx_string("reason:" reason) }
 
 
-/* labels and tags of a version */
+#define ngx_tecken_symbolicate_reference(m, result)                           \
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, m),                        \
+      NGX_TECKEN_METRIC_COUNTER,                                              \
+      ngx_string("tecken_symbolicate_modules_total"),                         \
+      ngx_string("Modules that frames refer to, by result"),                  \
+      ngx_string("result=\"" result "\""),                                    \
+      ngx_null_string,                                                        \
+      ngx_null_string }
 
-#define NGX_TECKEN_SYMBOLICATE_L_VERSION  0
-#define NGX_TECKEN_SYMBOLICATE_T_VERSION  1
-#define NGX_TECKEN_SYMBOLICATE_T_VIEW     2
-#define NGX_TECKEN_SYMBOLICATE_K_JOBS     3
-#define NGX_TECKEN_SYMBOLICATE_L_RESULT   4
 
-static const char *const  ngx_tecken_symbolicate_texts[2][9] = {
+static ngx_tecken_metric_def_t  ngx_tecken_symbolicate_series[] = {
 
-    { "version=\"v4\"", "version:v4", "path:/symbolicate/v4,method:post", "",
-      "version=\"v4\",result=\"answered\"",
-      "version=\"v4\",result=\"invalid\"",
-      "version=\"v4\",result=\"source_error\"",
-      "version=\"v4\",result=\"timeout\"",
-      "version=\"v4\",result=\"failed\"" },
+    ngx_tecken_symbolicate_result(0, NGX_TECKEN_SYMBOLICATE_ANSWERED, "v4",
+                                  "answered"),
+    ngx_tecken_symbolicate_result(0, NGX_TECKEN_SYMBOLICATE_INVALID, "v4",
+                                  "invalid"),
+    ngx_tecken_symbolicate_result(0, NGX_TECKEN_SYMBOLICATE_SOURCE_ERROR, "v4",
+                                  "source_error"),
+    ngx_tecken_symbolicate_result(0, NGX_TECKEN_SYMBOLICATE_TIMEOUT, "v4",
+                                  "timeout"),
+    ngx_tecken_symbolicate_result(0, NGX_TECKEN_SYMBOLICATE_FAILED, "v4",
+                                  "failed"),
 
-    { "version=\"v5\"", "version:v5", "path:/symbolicate/v5,method:post",
-      "symbolicate.jobs_count",
-      "version=\"v5\",result=\"answered\"",
-      "version=\"v5\",result=\"invalid\"",
-      "version=\"v5\",result=\"source_error\"",
-      "version=\"v5\",result=\"timeout\"",
-      "version=\"v5\",result=\"failed\"" }
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, versions[0].time),
+      NGX_TECKEN_METRIC_HISTOGRAM,
+      ngx_string("tecken_symbolicate_request_seconds"),
+      ngx_string("Time from a request's header to its answer"),
+      ngx_string("version=\"v4\""),
+      ngx_string("symbolicate.api"),
+      ngx_string("version:v4") },
+
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, versions[0].jobs),
+      NGX_TECKEN_METRIC_COUNTER,
+      ngx_string("tecken_symbolicate_jobs_total"),
+      ngx_string("Jobs in valid requests"),
+      ngx_string("version=\"v4\""),
+      ngx_null_string,
+      ngx_string("version:v4") },
+
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, versions[0].stacks),
+      NGX_TECKEN_METRIC_COUNTER,
+      ngx_string("tecken_symbolicate_stacks_total"),
+      ngx_string("Stacks in valid requests"),
+      ngx_string("version=\"v4\""),
+      ngx_string("symbolicate.stacks_count"),
+      ngx_string("version:v4") },
+
+    ngx_tecken_symbolicate_result(1, NGX_TECKEN_SYMBOLICATE_ANSWERED, "v5",
+                                  "answered"),
+    ngx_tecken_symbolicate_result(1, NGX_TECKEN_SYMBOLICATE_INVALID, "v5",
+                                  "invalid"),
+    ngx_tecken_symbolicate_result(1, NGX_TECKEN_SYMBOLICATE_SOURCE_ERROR, "v5",
+                                  "source_error"),
+    ngx_tecken_symbolicate_result(1, NGX_TECKEN_SYMBOLICATE_TIMEOUT, "v5",
+                                  "timeout"),
+    ngx_tecken_symbolicate_result(1, NGX_TECKEN_SYMBOLICATE_FAILED, "v5",
+                                  "failed"),
+
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, versions[1].time),
+      NGX_TECKEN_METRIC_HISTOGRAM,
+      ngx_string("tecken_symbolicate_request_seconds"),
+      ngx_string("Time from a request's header to its answer"),
+      ngx_string("version=\"v5\""),
+      ngx_string("symbolicate.api"),
+      ngx_string("version:v5") },
+
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, versions[1].jobs),
+      NGX_TECKEN_METRIC_COUNTER,
+      ngx_string("tecken_symbolicate_jobs_total"),
+      ngx_string("Jobs in valid requests"),
+      ngx_string("version=\"v5\""),
+      ngx_string("symbolicate.jobs_count"),
+      ngx_string("version:v5") },
+
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, versions[1].stacks),
+      NGX_TECKEN_METRIC_COUNTER,
+      ngx_string("tecken_symbolicate_stacks_total"),
+      ngx_string("Stacks in valid requests"),
+      ngx_string("version=\"v5\""),
+      ngx_string("symbolicate.stacks_count"),
+      ngx_string("version:v5") },
+
+    ngx_tecken_symbolicate_error(TK_SYMREQ_BAD_JSON, "bad_json"),
+    ngx_tecken_symbolicate_error(TK_SYMREQ_BAD_JOBS, "invalid_jobs"),
+    ngx_tecken_symbolicate_error(TK_SYMREQ_TOO_MANY_JOBS, "too_many_jobs"),
+    ngx_tecken_symbolicate_error(TK_SYMREQ_BAD_MODULES, "invalid_modules"),
+    ngx_tecken_symbolicate_error(TK_SYMREQ_BAD_STACKS, "invalid_stacks"),
+
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, frames),
+      NGX_TECKEN_METRIC_COUNTER,
+      ngx_string("tecken_symbolicate_frames_total"),
+      ngx_string("Frames in valid requests"),
+      ngx_null_string,
+      ngx_string("symbolicate.frames_count"),
+      ngx_null_string },
+
+    ngx_tecken_symbolicate_reference(found, "found"),
+    ngx_tecken_symbolicate_reference(missing, "missing"),
+    ngx_tecken_symbolicate_reference(failed, "failed"),
+
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, waits),
+      NGX_TECKEN_METRIC_COUNTER,
+      ngx_string("tecken_symbolicate_waits_total"),
+      ngx_string("Requests that had to wait for a module"),
+      ngx_null_string,
+      ngx_null_string,
+      ngx_null_string },
+
+    { offsetof(ngx_tecken_symbolicate_main_conf_t, waiting),
+      NGX_TECKEN_METRIC_GAUGE,
+      ngx_string("tecken_symbolicate_waiting"),
+      ngx_string("Requests that wait for a module"),
+      ngx_null_string,
+      ngx_null_string,
+      ngx_null_string },
+
+    ngx_tecken_null_metric
 };
 
-
-/* keys of statsd: those of Eliot, by its statsd_metrics.yaml */
 
 ngx_int_t
 ngx_tecken_symbolicate_add_metrics(ngx_conf_t *cf,
     ngx_tecken_symbolicate_main_conf_t *smcf)
 {
-    ngx_uint_t  i;
-
-    ngx_tecken_symbolicate_series_t  series[] = {
-
-        { &smcf->errors[TK_SYMREQ_BAD_JSON], NGX_TECKEN_METRIC_COUNTER, 0,
-          "tecken_symbolicate_request_errors_total",
-          "Invalid requests by what is wrong", "reason=\"bad_json\"",
-          "symbolicate.request_error", "reason:bad_json" },
-
-        { &smcf->errors[TK_SYMREQ_BAD_JOBS], NGX_TECKEN_METRIC_COUNTER, 0,
-          "tecken_symbolicate_request_errors_total",
-          "Invalid requests by what is wrong", "reason=\"invalid_jobs\"",
-          "symbolicate.request_error", "reason:invalid_jobs" },
-
-        { &smcf->errors[TK_SYMREQ_TOO_MANY_JOBS], NGX_TECKEN_METRIC_COUNTER,
-          0, "tecken_symbolicate_request_errors_total",
-          "Invalid requests by what is wrong", "reason=\"too_many_jobs\"",
-          "symbolicate.request_error", "reason:too_many_jobs" },
-
-        { &smcf->errors[TK_SYMREQ_BAD_MODULES], NGX_TECKEN_METRIC_COUNTER, 0,
-          "tecken_symbolicate_request_errors_total",
-          "Invalid requests by what is wrong", "reason=\"invalid_modules\"",
-          "symbolicate.request_error", "reason:invalid_modules" },
-
-        { &smcf->errors[TK_SYMREQ_BAD_STACKS], NGX_TECKEN_METRIC_COUNTER, 0,
-          "tecken_symbolicate_request_errors_total",
-          "Invalid requests by what is wrong", "reason=\"invalid_stacks\"",
-          "symbolicate.request_error", "reason:invalid_stacks" },
-
-        { &smcf->frames, NGX_TECKEN_METRIC_COUNTER, 1,
-          "tecken_symbolicate_frames_total", "Frames in valid requests", "",
-          "symbolicate.frames_count", "" },
-
-        { &smcf->found, NGX_TECKEN_METRIC_COUNTER, 0,
-          "tecken_symbolicate_modules_total",
-          "Modules that frames refer to, by result", "result=\"found\"",
-          "", "" },
-
-        { &smcf->missing, NGX_TECKEN_METRIC_COUNTER, 0,
-          "tecken_symbolicate_modules_total",
-          "Modules that frames refer to, by result", "result=\"missing\"",
-          "", "" },
-
-        { &smcf->failed, NGX_TECKEN_METRIC_COUNTER, 0,
-          "tecken_symbolicate_modules_total",
-          "Modules that frames refer to, by result", "result=\"failed\"",
-          "", "" },
-
-        { &smcf->waits, NGX_TECKEN_METRIC_COUNTER, 0,
-          "tecken_symbolicate_waits_total",
-          "Requests that had to wait for a module", "", "", "" },
-
-        { &smcf->waiting, NGX_TECKEN_METRIC_GAUGE, 0,
-          "tecken_symbolicate_waiting",
-          "Requests that wait for a module", "", "", "" }
-    };
-
-    for (i = 0; i < 2; i++) {
-        if (ngx_tecken_symbolicate_add_version(cf, &smcf->versions[i],
-                                           ngx_tecken_symbolicate_texts[i])
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_tecken_symbolicate_add(cf, series,
-                                      sizeof(series) / sizeof(series[0]));
-}
-
-
-static ngx_int_t
-ngx_tecken_symbolicate_add_version(ngx_conf_t *cf,
-    ngx_tecken_symbolicate_version_metrics_t *v, const char *const *t)
-{
-    ngx_uint_t                       i;
-    ngx_tecken_symbolicate_series_t  result;
-
-    ngx_tecken_symbolicate_series_t  series[] = {
-
-        { &v->time, NGX_TECKEN_METRIC_HISTOGRAM, 0,
-          "tecken_symbolicate_request_seconds",
-          "Time from a request's header to its answer",
-          t[NGX_TECKEN_SYMBOLICATE_L_VERSION],
-          "symbolicate.api", t[NGX_TECKEN_SYMBOLICATE_T_VERSION] },
-
-        { &v->jobs, NGX_TECKEN_METRIC_COUNTER, 1,
-          "tecken_symbolicate_jobs_total", "Jobs in valid requests",
-          t[NGX_TECKEN_SYMBOLICATE_L_VERSION],
-          t[NGX_TECKEN_SYMBOLICATE_K_JOBS],
-          t[NGX_TECKEN_SYMBOLICATE_T_VERSION] },
-
-        { &v->stacks, NGX_TECKEN_METRIC_COUNTER, 1,
-          "tecken_symbolicate_stacks_total", "Stacks in valid requests",
-          t[NGX_TECKEN_SYMBOLICATE_L_VERSION],
-          "symbolicate.stacks_count", t[NGX_TECKEN_SYMBOLICATE_T_VERSION] }
-    };
-
-    for (i = 0; i < NGX_TECKEN_SYMBOLICATE_RESULTS; i++) {
-
-        result.m = &v->results[i];
-        result.type = NGX_TECKEN_METRIC_COUNTER;
-        result.samples = 0;
-        result.name = "tecken_symbolicate_requests_total";
-        result.help = "Symbolication requests by version and result";
-        result.labels = t[NGX_TECKEN_SYMBOLICATE_L_RESULT + i];
-        result.key = "pageview";
-        result.tags = t[NGX_TECKEN_SYMBOLICATE_T_VIEW];
-
-        if (ngx_tecken_symbolicate_add(cf, &result, 1) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_tecken_symbolicate_add(cf, series,
-                                      sizeof(series) / sizeof(series[0]));
-}
-
-
-static ngx_int_t
-ngx_tecken_symbolicate_add(ngx_conf_t *cf,
-    const ngx_tecken_symbolicate_series_t *series, ngx_uint_t n)
-{
-    ngx_tecken_metric_t     *m;
+    ngx_uint_t               i;
     ngx_tecken_main_conf_t  *tmcf;
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_tecken_common_module);
 
-    for ( /* void */ ; n; n--, series++) {
-
-        m = series->m;
-
-        m->type = series->type;
-        m->samples = series->samples;
-
-        ngx_tecken_symbolicate_text(&m->name, series->name);
-        ngx_tecken_symbolicate_text(&m->help, series->help);
-        ngx_tecken_symbolicate_text(&m->labels, series->labels);
-        ngx_tecken_symbolicate_text(&m->key, series->key);
-        ngx_tecken_symbolicate_text(&m->tags, series->tags);
-
-        if (ngx_tecken_metrics_add(cf, tmcf->metrics, m) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    for (i = 0; i < 2; i++) {
+        smcf->versions[i].jobs.samples = 1;
+        smcf->versions[i].stacks.samples = 1;
     }
 
-    return NGX_OK;
-}
+    smcf->frames.samples = 1;
 
-
-static void
-ngx_tecken_symbolicate_text(ngx_str_t *dst, const char *text)
-{
-    dst->data = (u_char *) text;
-    dst->len = ngx_strlen(text);
+    return ngx_tecken_metrics_define(cf, tmcf->metrics,
+                                     ngx_tecken_symbolicate_series, smcf,
+                                     NULL);
 }
 
 

@@ -10,6 +10,8 @@
 #include <ngx_tecken_metrics_zone.h>
 
 
+static ngx_int_t ngx_tecken_metrics_source(ngx_conf_t *cf,
+    ngx_str_t *labels, ngx_str_t *source);
 static ngx_int_t ngx_tecken_metrics_check(ngx_conf_t *cf,
     ngx_tecken_metric_t *m);
 static ngx_uint_t ngx_tecken_metrics_name(u_char **pos, u_char *end,
@@ -163,6 +165,59 @@ ngx_tecken_metrics_add(ngx_conf_t *cf, ngx_tecken_metrics_t *metrics,
     } else {
         family->first = m;
     }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_tecken_metrics_define(ngx_conf_t *cf, ngx_tecken_metrics_t *metrics,
+    ngx_tecken_metric_def_t *def, void *base, ngx_str_t *source)
+{
+    ngx_tecken_metric_t  *m;
+
+    for ( /* void */ ; def->name.len; def++) {
+
+        m = (ngx_tecken_metric_t *) ((u_char *) base + def->offset);
+
+        m->type = def->type;
+        m->name = def->name;
+        m->help = def->help;
+        m->labels = def->labels;
+        m->key = def->key;
+        m->tags = def->tags;
+
+        if (source
+            && ngx_tecken_metrics_source(cf, &m->labels, source) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (ngx_tecken_metrics_add(cf, metrics, m) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_tecken_metrics_source(ngx_conf_t *cf, ngx_str_t *labels,
+    ngx_str_t *source)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(cf->pool, sizeof("source=\"\",") - 1 + source->len
+                              + labels->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    labels->len = ngx_sprintf(p, "source=\"%V\"%s%V", source,
+                              labels->len ? "," : "", labels)
+                  - p;
+    labels->data = p;
 
     return NGX_OK;
 }

@@ -61,6 +61,24 @@ struct ngx_tecken_metric_s {
 };
 
 
+/* a row of a table of series, which ngx_tecken_null_metric ends */
+
+typedef struct {
+    size_t                   offset;   /* of the ngx_tecken_metric_t */
+    ngx_uint_t               type;
+    ngx_str_t                name;
+    ngx_str_t                help;
+    ngx_str_t                labels;
+    ngx_str_t                key;
+    ngx_str_t                tags;
+} ngx_tecken_metric_def_t;
+
+
+#define ngx_tecken_null_metric                                                \
+    { 0, 0, ngx_null_string, ngx_null_string, ngx_null_string,                \
+      ngx_null_string, ngx_null_string }
+
+
 /* the registry of a configuration; its memory is cf->pool's */
 ngx_tecken_metrics_t *ngx_tecken_metrics_create(ngx_conf_t *cf);
 
@@ -75,6 +93,15 @@ ngx_tecken_metrics_t *ngx_tecken_metrics_create(ngx_conf_t *cf);
  */
 ngx_int_t ngx_tecken_metrics_add(ngx_conf_t *cf,
     ngx_tecken_metrics_t *metrics, ngx_tecken_metric_t *m);
+
+/*
+ * Registers the series of a table, which are in base.  source, if not NULL,
+ * is the value of a label before those of the table.  What is not in the
+ * table is the caller's: samples, value and data.
+ */
+ngx_int_t ngx_tecken_metrics_define(ngx_conf_t *cf,
+    ngx_tecken_metrics_t *metrics, ngx_tecken_metric_def_t *def, void *base,
+    ngx_str_t *source);
 
 /* Called from the zone's init, after all ngx_tecken_metrics_add(): *sh is
  * NULL in a fresh zone; series of the cycle before keep their values. */
