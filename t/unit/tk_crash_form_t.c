@@ -319,7 +319,7 @@ check(const form_case_t *c)
 
         if (!same(&whole, &split)) {
             wrong++;
-            printf("# %s: differs when split at %zu\n", c->name, i);
+            fprintf(stderr, "# %s: differs when split at %zu\n", c->name, i);
         }
 
         free(split.raw_crash);
@@ -330,7 +330,7 @@ check(const form_case_t *c)
 
         if (!same(&whole, &split)) {
             wrong++;
-            printf("# %s: differs in chunks of %zu\n", c->name, i);
+            fprintf(stderr, "# %s: differs in chunks of %zu\n", c->name, i);
         }
 
         free(split.raw_crash);

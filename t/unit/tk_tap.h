@@ -48,6 +48,18 @@ tap_ok(int pass, const char *fmt, ...)
 
     printf("\n");
 
+    /* prove drops what a test says on its standard output */
+
+    if (!pass) {
+        fprintf(stderr, "#   Failed test %u: ", tap_tests);
+
+        va_start(args, fmt);
+        vfprintf(stderr, fmt, args);
+        va_end(args);
+
+        fprintf(stderr, "\n");
+    }
+
     return pass;
 }
 
@@ -62,13 +74,13 @@ tap_diag_bytes(const char *label, const void *data, size_t len)
 
     p = data;
 
-    printf("# %8s (%zu): ", label, len);
+    fprintf(stderr, "# %8s (%zu): ", label, len);
 
     for (i = 0; i < len; i++) {
-        printf(p[i] >= 0x20 && p[i] < 0x7f ? "%c" : "\\x%02x", p[i]);
+        fprintf(stderr, p[i] >= 0x20 && p[i] < 0x7f ? "%c" : "\\x%02x", p[i]);
     }
 
-    printf("\n");
+    fprintf(stderr, "\n");
 }
 
 
@@ -105,8 +117,8 @@ tap_is_int(int64_t got, int64_t want, const char *name)
     pass = (got == want);
 
     if (!tap_ok(pass, "%s", name)) {
-        printf("# got %lld, expected %lld\n", (long long) got,
-               (long long) want);
+        fprintf(stderr, "# got %lld, expected %lld\n", (long long) got,
+                (long long) want);
     }
 
     return pass;
