@@ -26,6 +26,7 @@ static ngx_int_t ngx_antenna_file_error(ngx_antenna_spool_file_t *file,
 static ngx_int_t ngx_antenna_file_rename(ngx_antenna_spool_file_t *file);
 static ngx_int_t ngx_antenna_file_sync(ngx_antenna_spool_file_t *file);
 static ngx_int_t ngx_antenna_file_sync_dir(ngx_antenna_spool_file_t *file);
+static ngx_int_t ngx_antenna_file_alive(ngx_antenna_spool_file_t *file);
 static uint64_t ngx_antenna_file_usec(void);
 
 
@@ -66,7 +67,7 @@ ngx_antenna_file_open(ngx_antenna_spool_file_t *file)
 {
     struct statvfs  fs;
 
-    file->fd = ngx_open_file(file->tmp, NGX_FILE_WRONLY,
+    file->fd = ngx_open_file(file->tmp, NGX_FILE_RDWR,
                              NGX_FILE_CREATE_OR_OPEN|O_EXCL|O_CLOEXEC,
                              NGX_FILE_OWNER_ACCESS);
 
@@ -167,6 +168,10 @@ ngx_antenna_file_commit(ngx_antenna_spool_file_t *file)
             rc = ngx_antenna_file_sync_dir(file);
         }
 
+        if (rc == NGX_OK) {
+            rc = ngx_antenna_file_alive(file);
+        }
+
         break;
 
     case NGX_ANTENNA_SYNC_FAST:
@@ -174,6 +179,10 @@ ngx_antenna_file_commit(ngx_antenna_spool_file_t *file)
 
         if (rc == NGX_OK) {
             rc = ngx_antenna_file_sync(file);
+        }
+
+        if (rc == NGX_OK) {
+            rc = ngx_antenna_file_alive(file);
         }
 
         break;
@@ -243,6 +252,33 @@ ngx_antenna_file_sync_dir(ngx_antenna_spool_file_t *file)
     if (err) {
         ngx_set_errno(err);
         return ngx_antenna_file_error(file, "fsync()", file->spool->new.data);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * While ext4 or XFS shuts down after an error, a sync that is under way may
+ * return 0 with nothing written; no read that begins later does.
+ */
+
+static ngx_int_t
+ngx_antenna_file_alive(ngx_antenna_spool_file_t *file)
+{
+    u_char   c;
+    ssize_t  n;
+
+    do {
+        n = pread(file->fd, &c, 1, 0);
+    } while (n == -1 && ngx_errno == NGX_EINTR);
+
+    if (n != 1) {
+        if (n == 0) {
+            ngx_set_errno(EIO);
+        }
+
+        return ngx_antenna_file_error(file, "pread()", file->new);
     }
 
     return NGX_OK;

@@ -403,11 +403,10 @@ for my $disk (@disks) {
                     return $n > 30 + rand 40;
                 });
 
-                # what is answered while the file system goes down was
-                # answered by no machine that has lost its current
-                my @acked = slurp("$dir/cut") =~ /^(\S{36})$/mg;
+                # those that are answered while it goes down count, too
                 cut_power($spool);
                 waitpid $_, 0 for @children;
+                my @acked = slurp("$dir/cut") =~ /^(\S{36})$/mg;
                 $nginx->{killed}{$_} = 1 for $nginx->all_workers;
                 $nginx->crash;
                 let_go($spool);

@@ -27,6 +27,7 @@ static ngx_int_t ngx_tecken_file_put_match(ngx_tecken_file_put_t *put,
 static ngx_int_t ngx_tecken_file_put_rename(ngx_tecken_file_put_t *put,
     u_char *from, u_char *to);
 static ngx_int_t ngx_tecken_file_put_sync(ngx_tecken_file_put_t *put);
+static ngx_int_t ngx_tecken_file_put_sync_last(ngx_tecken_file_put_t *put);
 
 
 /* closing the directory unlocks it */
@@ -124,7 +125,7 @@ ngx_tecken_file_put_new(ngx_tecken_file_put_t *put, u_char *final)
         return NGX_ERROR;
     }
 
-    return ngx_tecken_file_put_sync(put);
+    return ngx_tecken_file_put_sync_last(put);
 }
 
 
@@ -153,7 +154,7 @@ ngx_tecken_file_put_over(ngx_tecken_file_put_t *put, u_char *pending,
         return NGX_ERROR;
     }
 
-    return ngx_tecken_file_put_sync(put);
+    return ngx_tecken_file_put_sync_last(put);
 }
 
 
@@ -254,6 +255,35 @@ ngx_tecken_file_put_sync(ngx_tecken_file_put_t *put)
                               put->path);
         return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+/*
+ * While ext4 or XFS shuts down after an error, a sync that is under way may
+ * return 0 with nothing written; no open() of a file that begins later does.
+ */
+
+static ngx_int_t
+ngx_tecken_file_put_sync_last(ngx_tecken_file_put_t *put)
+{
+    ngx_fd_t  fd;
+
+    if (ngx_tecken_file_put_sync(put) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    fd = openat(put->dir, (char *) put->name, O_RDONLY|O_NOFOLLOW|O_CLOEXEC);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_tecken_file_error(&put->error, ngx_errno,
+                              "openat() of \"%s\" failed after its sync",
+                              put->path);
+        return NGX_ERROR;
+    }
+
+    (void) close(fd);
 
     return NGX_OK;
 }

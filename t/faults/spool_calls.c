@@ -13,7 +13,8 @@
  * that many milliseconds late.  The file is removed when all have happened.
  *
  * Calls: open (a new file), opendir (a directory), writev (to a file), short
- * (a writev that writes half), fsync (a file), syncdir, rename, close.
+ * (a writev that writes half), fsync (a file), syncdir, pread (of what was
+ * synced), rename, close.
  */
 
 
@@ -197,6 +198,17 @@ fsync(int fd)
 }
 
 
+ssize_t
+pread64(int fd, void *buf, size_t len, off64_t offset)
+{
+    ssize_t  (*next)(int, void *, size_t, off64_t);
+
+    next = (ssize_t (*)(int, void *, size_t, off64_t)) real("pread64");
+
+    return fault("pread") ? -1 : next(fd, buf, len, offset);
+}
+
+
 int
 rename(const char *old, const char *new)
 {
@@ -217,7 +229,7 @@ close(int fd)
     next = (int (*)(int)) real("close");
     flags = fcntl(fd, F_GETFL);
 
-    if (flags != -1 && (flags & O_ACCMODE) == O_WRONLY && is(fd, S_IFREG)
+    if (flags != -1 && (flags & O_ACCMODE) != O_RDONLY && is(fd, S_IFREG)
         && fault("close"))
     {
         (void) next(fd);
