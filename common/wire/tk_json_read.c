@@ -49,7 +49,7 @@ tk_json_reader_init(tk_json_reader_t *rd, const uint8_t *text, size_t len,
     unsigned max_depth)
 {
     rd->pos = text;
-    rd->last = text ? text + len : text;
+    rd->last = len ? text + len : text;
 
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
         rd->pos += 3;

@@ -119,7 +119,7 @@ tk_spool_end(uint8_t *dst, uint64_t offset, const uint8_t *index, size_t len)
     tk_hex(hex, sha256, TK_SPOOL_SHA256);
 
     n = snprintf(line, sizeof(line), "antenna-end %016llx %016llx %.*s",
-                 (unsigned long long) (offset + len + TK_SPOOL_END),
+                 (unsigned long long) offset + len + TK_SPOOL_END,
                  (unsigned long long) offset, (int) sizeof(hex), hex);
 
     memcpy(dst, line, (size_t) n);
