@@ -21,7 +21,8 @@
 static int tk_sym_map_direct(tk_symcache_build_t *b, tk_sym_map_t *m,
     uint64_t key);
 static int tk_sym_map_rehash(tk_symcache_build_t *b, tk_sym_map_t *m);
-static uint32_t tk_sym_map_slot(const tk_sym_map_t *m, uint64_t key);
+static uint32_t tk_sym_map_slot(const uint64_t *keys, uint32_t mask,
+    uint64_t key);
 
 
 int
@@ -204,7 +205,7 @@ tk_sym_map_set(tk_symcache_build_t *b, tk_sym_map_t *m, uint64_t key,
         return -1;
     }
 
-    i = tk_sym_map_slot(m, key);
+    i = tk_sym_map_slot(m->keys, m->mask, key);
 
     if (m->keys[i] == 0) {
         m->keys[i] = key + 1;
@@ -246,59 +247,56 @@ tk_sym_map_direct(tk_symcache_build_t *b, tk_sym_map_t *m, uint64_t key)
 static int
 tk_sym_map_rehash(tk_symcache_build_t *b, tk_sym_map_t *m)
 {
-    uint32_t      i, k;
-    size_t        n;
-    tk_sym_map_t  new;
+    size_t     i, k, n, old;
+    uint32_t  *values;
+    uint64_t  *keys;
 
-    n = m->mask ? 2 * ((size_t) m->mask + 1) : 1024;
+    old = m->mask ? (size_t) m->mask + 1 : 0;
+    n = old ? 2 * old : 1024;
 
     if (n > UINT32_MAX / 2) {
         return tk_sym_fail(b, TK_SYM_ELIMIT, "too many numbers");
     }
 
-    new = *m;
-    new.mask = (uint32_t) n - 1;
+    keys = tk_sym_alloc(b, NULL, 0, n * sizeof(uint64_t));
+    values = tk_sym_alloc(b, NULL, 0, n * sizeof(uint32_t));
 
-    new.keys = tk_sym_alloc(b, NULL, 0, n * sizeof(uint64_t));
-    new.values = tk_sym_alloc(b, NULL, 0, n * sizeof(uint32_t));
-
-    if (new.keys == NULL || new.values == NULL) {
-        tk_sym_release(b, new.keys, n * sizeof(uint64_t));
-        tk_sym_release(b, new.values, n * sizeof(uint32_t));
+    if (keys == NULL || values == NULL) {
+        tk_sym_release(b, keys, n * sizeof(uint64_t));
+        tk_sym_release(b, values, n * sizeof(uint32_t));
         return -1;
     }
 
-    memset(new.keys, 0, n * sizeof(uint64_t));
+    memset(keys, 0, n * sizeof(uint64_t));
 
-    if (m->mask) {
-        for (i = 0; i <= m->mask; i++) {
-            if (m->keys[i]) {
-                k = tk_sym_map_slot(&new, m->keys[i] - 1);
-                new.keys[k] = m->keys[i];
-                new.values[k] = m->values[i];
-            }
+    for (i = 0; i < old; i++) {
+        if (m->keys[i]) {
+            k = tk_sym_map_slot(keys, (uint32_t) n - 1, m->keys[i] - 1);
+            keys[k] = m->keys[i];
+            values[k] = m->values[i];
         }
-
-        n = (size_t) m->mask + 1;
-        tk_sym_release(b, m->keys, n * sizeof(uint64_t));
-        tk_sym_release(b, m->values, n * sizeof(uint32_t));
     }
 
-    *m = new;
+    tk_sym_release(b, m->keys, old * sizeof(uint64_t));
+    tk_sym_release(b, m->values, old * sizeof(uint32_t));
+
+    m->keys = keys;
+    m->values = values;
+    m->mask = (uint32_t) n - 1;
 
     return 0;
 }
 
 
 static uint32_t
-tk_sym_map_slot(const tk_sym_map_t *m, uint64_t key)
+tk_sym_map_slot(const uint64_t *keys, uint32_t mask, uint64_t key)
 {
     uint32_t  i;
 
-    i = (uint32_t) (tk_sym_hash(&key, sizeof(key)) >> 32) & m->mask;
+    i = (uint32_t) (tk_sym_hash(&key, sizeof(key)) >> 32) & mask;
 
-    while (m->keys[i] && m->keys[i] != key + 1) {
-        i = (i + 1) & m->mask;
+    while (keys[i] && keys[i] != key + 1) {
+        i = (i + 1) & mask;
     }
 
     return i;
@@ -314,7 +312,7 @@ tk_sym_map_large(const tk_sym_map_t *m, uint64_t key)
         return 0;
     }
 
-    i = tk_sym_map_slot(m, key);
+    i = tk_sym_map_slot(m->keys, m->mask, key);
 
     return m->keys[i] ? m->values[i] : 0;
 }
