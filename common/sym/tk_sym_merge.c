@@ -41,6 +41,7 @@ typedef struct {
 typedef struct {
     uint8_t         *map;
     size_t           map_size;
+    const uint8_t   *code;              /* in map */
     size_t           code_size;
 
     tk_sym_vec_t     old;               /* units before the merge */
@@ -377,6 +378,7 @@ tk_sym_merge_map(tk_symcache_build_t *b, tk_sym_merge_t *m)
     }
 
     m->map = p;
+    m->code = m->map + TK_SYMCACHE_PAGE;
 
     return 0;
 }
@@ -538,8 +540,8 @@ tk_sym_merge_emit(tk_symcache_build_t *b, tk_sym_merge_t *m,
         m->reading = m->winner.unit;
         unit = tk_sym_at(tk_sym_unit_t, &m->old, m->reading);
 
-        (void) tk_sym_unit_open(&m->reader, m->map + TK_SYMCACHE_PAGE,
-                                m->code_size, unit->code, unit->start);
+        (void) tk_sym_unit_open(&m->reader, m->code, m->code_size,
+                                unit->code, unit->start);
     }
 
     do {
@@ -639,7 +641,7 @@ tk_sym_cursor_unit(tk_sym_merge_t *m, tk_sym_cursor_t *c)
     const tk_sym_unit_t  *unit;
 
     unit = tk_sym_at(tk_sym_unit_t, &m->old, c->unit);
-    p = m->map + TK_SYMCACHE_PAGE + unit->code;
+    p = m->code + unit->code;
 
     head = *p++;
     p += (head & TK_UNIT_NAME_BYTES) + 1;
