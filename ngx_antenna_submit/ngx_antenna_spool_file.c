@@ -105,7 +105,7 @@ ngx_antenna_file_write(ngx_antenna_spool_file_t *file,
 {
     u_char             *pos;
     ssize_t             n;
-    ngx_uint_t          i, niovs;
+    ngx_uint_t          niovs;
     struct iovec        iovs[NGX_ANTENNA_FILE_IOVS];
     ngx_antenna_buf_t  *buf;
 
@@ -134,13 +134,15 @@ ngx_antenna_file_write(ngx_antenna_spool_file_t *file,
 
         file->size += n;
 
-        for (i = 0; i < niovs && n >= (ssize_t) iovs[i].iov_len; i++) {
-            n -= iovs[i].iov_len;
+        while (bufs && n >= bufs->last - pos) {
+            n -= bufs->last - pos;
             bufs = bufs->next;
             pos = bufs ? bufs->data : NULL;
         }
 
-        pos += n;
+        if (bufs) {
+            pos += n;
+        }
     }
 
     return NGX_OK;
