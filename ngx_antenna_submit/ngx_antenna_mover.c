@@ -312,7 +312,7 @@ ngx_antenna_mover_count(ngx_antenna_mover_t *mover)
     counted = sh->counted;
 
     if (mover->scan == NULL
-        && (ngx_atomic_uint_t) ngx_current_msec - counted
+        && (ngx_msec_int_t) (ngx_current_msec - counted)
            > 2 * NGX_ANTENNA_RESCAN
         && ngx_atomic_cmp_set(&sh->counted, counted, ngx_current_msec))
     {
@@ -818,7 +818,11 @@ ngx_antenna_moving_bury(ngx_antenna_mover_t *mover)
 static ngx_uint_t
 ngx_antenna_moving_dead(ngx_antenna_spool_moving_t *m)
 {
-    if (ngx_current_msec - m->seen > NGX_ANTENNA_FORGOTTEN) {
+    /* a worker that is busy may be behind the one that has been seen */
+
+    if ((ngx_msec_int_t) (ngx_current_msec - m->seen)
+        > NGX_ANTENNA_FORGOTTEN)
+    {
         return 1;
     }
 

@@ -448,6 +448,45 @@ SKIP: {
         $nginx->stop;
         remove_tree($_) for $dir, $root;
     };
+
+    subtest 'what another worker has begun' => sub {
+        my $dir = temp_dir('slow');
+        my $spool = spool();
+        my $nginx = mover(
+            spool => $spool, workers => 1,
+            storage => s3_storage(proxy->port, "$prefix-begun",
+                                  'timeout=60s deadline=120s'),
+            main => 'env LD_PRELOAD; env TECKEN_FAULT;',
+            env => fault_env($dir));
+
+        proxy->reset;
+        proxy->mode('hold', method => 'PUT', path => 'v1/dump/');
+        my @crashes = map { submit($nginx) } 1 .. 3;
+        proxy->wait_for(3, 30, 'PUT', qr{v1/dump/});
+
+        # the old one is seen at a time that is the new one's future
+        my $old = owner($spool);
+        arm($dir, 'open', "$spool/lock", 1, -1500);
+        kill 'HUP', $nginx->master;
+        wait_until('a new owner', 30, sub {
+            my $now = owner($spool);
+            return $now && $now != $old;
+        });
+        ok !disarm($dir), 'a worker that is slow takes over';
+
+        # after all that it has found
+        my $more = submit($nginx);
+        wait_until('its dump', 30, sub {
+            proxy->count('PUT', qr{v1/dump/\Q$more->{id}\E}) });
+
+        proxy->mode('pass');
+        drained($spool);
+        is proxy->count('PUT', qr{v1/dump/}), 4, 'none is begun twice';
+        stored_ok(get_all(['private', "$prefix-begun"]), '2018', 'all',
+                  @crashes, $more);
+        $nginx->stop;
+        remove_tree($dir);
+    };
 }
 
 
