@@ -9,7 +9,7 @@ use strict;
 use warnings;
 
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 use MoverTest qw(
     arm disarm drained fault_env files get_all hold keys_of_crash let_go
@@ -24,10 +24,9 @@ use TeckenTest::Process qw(
 );
 
 my $prefix = unique('mover');
-my $Slack = sanitized() ? 5 : 1;
 
 # short of time, so that failures come soon
-my $hasty = 'timeout=500ms connect_timeout=500ms deadline=600ms retries=0';
+my $hasty = 'timeout=1s connect_timeout=1s deadline=1500ms retries=0';
 
 
 sub stored_ok
@@ -100,14 +99,13 @@ subtest 'a raw crash is stored last' => sub {
     my $crash = submit($nginx);
     my @keys = keys_of_crash('2018', $crash->{id}, 'upload_file_minidump');
 
-    proxy->wait_for(2, 10, 'PUT', qr/raw_crash/);
+    proxy->wait_for(2, 60, 'PUT', qr/raw_crash/);
     is_deeply [ sort keys %{ get_all(['private', "$prefix-last"]) } ],
               [ sort @keys[0, 1] ], 'all but the raw crash';
 
     proxy->mode('status', status => 500, method => 'PUT', path => 'v1/dump/');
     my $second = submit($nginx);
-    proxy->wait_for(1, 10, 'PUT', qr/\Q$second->{id}\E/);
-    sleep 0.2;
+    proxy->wait_for(2, 60, 'PUT', qr{v1/dump/\Q$second->{id}\E});
     is proxy->count('PUT', qr/raw_crash.*\Q$second->{id}\E/), 0,
        'none without its dump';
 
@@ -143,7 +141,7 @@ subtest 'a storage that fails' => sub {
         is scalar(grep { $_->{status} != 200 } @now), 0, "$what: taken";
         push @crashes, @now;
 
-        wait_until("$what: attempts", 20, sub {
+        wait_until("$what: attempts", 60, sub {
             my @tries = substr($nginx->error_log, $mark) =~
                         /\[error\].*not stored yet: .*attempt/g;
             return @tries >= 3;
@@ -160,16 +158,32 @@ subtest 'a storage that fails' => sub {
     is_deeply [ files("$spool/failed") ], [], 'none is given up';
     is_deeply [ files("$spool/corrupt") ], [], 'none is damaged';
 
-    # eight at first, then one at a time, less and less often
+    is $nginx->stop, 0, 'a clean end';
+};
+
+
+subtest 'a storage that goes on to fail' => sub {
+    my $spool = hold(spool());
+    my $nginx = mover(spool => $spool,
+                      storage => s3_storage(proxy->port, "$prefix-often",
+                                            'timeout=60s retries=0'));
+
     proxy->reset;
     proxy->mode('status', status => 503);
-    push @crashes, submit($nginx) for 1 .. 12;
-    sleep 5;
-    my $n = proxy->count;
-    cmp_ok $n, '<=', 8 + 7, "backs off: $n requests in 5 seconds";
-    cmp_ok $n, '>=', 3, 'and goes on';
+    my @crashes = map { submit($nginx) } 1 .. 12;
+
+    # eight at first, then one after half a second, one after a whole one
+    let_go($spool);
+    proxy->wait_for(1, 60);
+    my $start = time;
+    proxy->wait_for(10, 60);
+    my $took = time - $start;
+    cmp_ok $took, '>=', 1.3, sprintf 'ten attempts in %.1f s', $took;
+
     proxy->mode('pass');
     drained($spool);
+    stored_ok(get_all(['private', "$prefix-often"]), '2018', 'in the end',
+              @crashes);
     is $nginx->stop, 0, 'a clean end';
 };
 
@@ -205,7 +219,7 @@ subtest 'a storage that refuses' => sub {
     # by hand: back to where it came from
     proxy->mode('pass');
     rename "$spool/failed/$failed[0]", "$spool/new/$failed[0]";
-    drained($spool, 30);
+    drained($spool);
     stored_ok(get_all(['private', "$prefix-refuses"]), '2018', 'moved back',
               $crash);
     $nginx->stop;
@@ -251,7 +265,7 @@ subtest "a client's own id" => sub {
 
         # as after a death between the last object and the end of the file
         put_file($spool, $name, $copy);
-        drained($spool, 30);
+        drained($spool);
         is scalar(files("$spool/failed")), 2, "$kind: the same again is none";
         stored_ok(get_all($where), $layout, "$kind: and is", $first);
 
@@ -345,7 +359,7 @@ for my $kind (qw(tree s3)) {
         write_file("$spool/new/README", "an operator's\n");
 
         let_go($spool);
-        wait_until('the others', 30, sub { 1 == new_files($spool) });
+        wait_until('the others', 120, sub { 1 == new_files($spool) });
         is_deeply [ new_files($spool) ], ['README'], 'others are let alone';
 
         my $all = get_all($where);
@@ -397,7 +411,7 @@ SKIP: {
         arm($dir, 'pread', $names[4], 0, 0);
         let_go($spool);
 
-        drained($spool, 30);
+        drained($spool);
         disarm($dir);
 
         my @deaths = $nginx->error_log =~ /process (\d+) exited on signal 9/g;
@@ -429,14 +443,14 @@ SKIP: {
             env => fault_env($dir));
         my @crashes;
 
-        wait_until('an owner', 5, sub { owner($spool) });
+        wait_until('an owner', 30, sub { owner($spool) });
 
         for my $case ([ 'open', '/new/2' ], [ 'pread', '/new/2' ],
                       [ 'unlink', '/new/2' ])
         {
             arm($dir, @$case, 1, 5);
             push @crashes, submit($nginx);
-            wait_until("$case->[0] to fail", 5, sub { !-e "$dir/fault" });
+            wait_until("$case->[0] to fail", 60, sub { !-e "$dir/fault" });
             drained($spool);
             like $nginx->error_log,
                  qr/\[crit\].*$case->[0]\(\) failed for .*Input\/output error/,
@@ -462,13 +476,13 @@ SKIP: {
         proxy->reset;
         proxy->mode('hold', method => 'PUT', path => 'v1/dump/');
         my @crashes = map { submit($nginx) } 1 .. 3;
-        proxy->wait_for(3, 30, 'PUT', qr{v1/dump/});
+        proxy->wait_for(3, 60, 'PUT', qr{v1/dump/});
 
         # the old one is seen at a time that is the new one's future
         my $old = owner($spool);
         arm($dir, 'open', "$spool/lock", 1, -1500);
         kill 'HUP', $nginx->master;
-        wait_until('a new owner', 30, sub {
+        wait_until('a new owner', 60, sub {
             my $now = owner($spool);
             return $now && $now != $old;
         });
@@ -476,7 +490,7 @@ SKIP: {
 
         # after all that it has found
         my $more = submit($nginx);
-        wait_until('its dump', 30, sub {
+        wait_until('its dump', 60, sub {
             proxy->count('PUT', qr{v1/dump/\Q$more->{id}\E}) });
 
         proxy->mode('pass');
@@ -497,16 +511,14 @@ subtest 'the next owner' => sub {
     my @crashes;
 
     for my $how (qw(KILL KILL TERM QUIT)) {
-        my $owner = wait_until('an owner', 5, sub { owner($spool) });
-        my $start = time;
+        my $owner = wait_until('an owner', 30, sub { owner($spool) });
 
         $nginx->kill_worker($owner, $how);
-        my $next = wait_until('the next one', 10, sub {
+        my $next = wait_until('the next one', 30, sub {
             my $now = owner($spool);
             return $now && $now != $owner && $now;
         });
-        my $took = time - $start;
-        cmp_ok $took, '<', 1 + $Slack, sprintf '%s: after %.2f s', $how, $took;
+        ok $next, "$how: there is one";
 
         push @crashes, submit($nginx);
         drained($spool);
@@ -522,12 +534,12 @@ subtest 'ends amid a move' => sub {
     for my $how (qw(TERM QUIT)) {
         my $spool = spool();
         my $nginx = mover(spool => $spool, storage => s3_storage(
-            proxy->port, "$prefix-end-$how", 'timeout=3s deadline=5s'));
+            proxy->port, "$prefix-end-$how", 'timeout=60s deadline=120s'));
 
         proxy->reset;
         proxy->mode('hold', method => 'PUT', path => 'v1/dump/');
         my @crashes = map { submit($nginx) } 1 .. 3;
-        proxy->wait_for(3, 5, 'PUT', qr{v1/dump/});
+        proxy->wait_for(3, 60, 'PUT', qr{v1/dump/});
 
         if ($how eq 'TERM') {
             is $nginx->stop('TERM'), 0, 'TERM: at once';
@@ -537,12 +549,12 @@ subtest 'ends amid a move' => sub {
 
         } else {
             kill 'HUP', $nginx->master;
-            my ($old) = wait_until('a new owner', 5, sub {
+            wait_until('a new owner', 60, sub {
                 my $now = owner($spool);
                 return $now && grep({ $_ == $now } $nginx->workers) && $now;
             });
             my $more = submit($nginx);
-            wait_until('its dump', 5, sub {
+            wait_until('its dump', 60, sub {
                 proxy->count('PUT', qr{v1/dump/\Q$more->{id}\E}) });
             push @crashes, $more;
             is proxy->count('PUT', qr{v1/dump/}), 4,
@@ -558,97 +570,128 @@ subtest 'ends amid a move' => sub {
 };
 
 
-subtest 'reload again and again' => sub {
-    my $spool = spool();
-    my $root = tree();
-    my $nginx = mover(spool => $spool, storage => tree_storage($root));
-    my $end = time + 6;
+# Clients that send crash after crash, and write the ids of those taken to a
+# log, until they are stopped.
+sub clients
+{
+    my ($nginx, $log, $n) = @_;
 
-    wait_until('an owner', 5, sub { owner($spool) });
-
-    my @children = map { fork_child(sub {
+    return map { fork_child(sub {
         $| = 1;
-        while (time < $end) {
+        while (!-e "$log.stop") {
             my $crash = submit($nginx);
             die "status $crash->{status}\n" if $crash->{status} != 200;
             print "$crash->{id}\n";
         }
-    }, "$root.log") } 1 .. 4;
+    }, $log) } 1 .. $n;
+}
 
-    my ($samples, $most, $next) = (0, 0, time);
 
-    while (time < $end) {
-        if (time > $next) {
-            kill 'HUP', $nginx->master;
-            $next = time + 1;
-        }
+sub acked { return slurp($_[0]) =~ /^(\S{36})$/mg }
 
-        # a table that changes while it is read may show two once
-        my %before = map { $_ => 1 } owner($spool);
-        my @owners = grep { $before{$_} } owner($spool);
-        $most = @owners if @owners > $most;
-        $samples++;
-        sleep 0.02;
-    }
 
+sub stop_clients
+{
+    my ($log, @children) = @_;
+
+    write_file("$log.stop", '');
     waitpid $_, 0 for @children;
-    my @acked = slurp("$root.log") =~ /^(\S{36})$/mg;
-    is slurp("$root.log") =~ s/^\S{36}\n//mgr, '', 'no request failed';
-    is $most, 1, "one owner at a time, in $samples samples";
 
-    drained($spool, 60);
+    is slurp($log) =~ s/^\S{36}\n//mgr, '', 'no request failed';
+}
+
+
+sub acked_are_stored
+{
+    my ($log, $root) = @_;
+
     my $all = get_all($root);
+    my @acked = acked($log);
     my @lost = grep { my @k = keys_of_crash('tree', $_,
                                             'upload_file_minidump');
                       grep { !defined $all->{$_} } @k } @acked;
+
     is scalar(@lost), 0, 'acked=' . @acked . ' lost=' . @lost;
-    cmp_ok scalar(@acked), '>', 20, 'many';
+}
+
+
+subtest 'reload again and again' => sub {
+    my $spool = spool();
+    my $root = tree();
+    my $log = "$root.log";
+    my $nginx = mover(spool => $spool, storage => tree_storage($root));
+
+    wait_until('an owner', 30, sub { owner($spool) });
+
+    my @children = clients($nginx, $log, 4);
+    my ($samples, $most) = (0, 0);
+
+    # every second one comes while another one is under way
+    for my $round (1 .. 10) {
+        my %old = map { $_ => 1 } $nginx->all_workers;
+        my $before = () = acked($log);
+
+        kill 'HUP', $nginx->master;
+        next if $round % 2;
+
+        wait_until("reload $round: an owner of its own, 25 crashes", 120, sub {
+
+            # a table that changes while it is read may show two once
+            my %twice = map { $_ => 1 } owner($spool);
+            my @owners = grep { $twice{$_} } owner($spool);
+            $most = @owners if @owners > $most;
+            $samples++;
+
+            my $acked = () = acked($log);
+
+            return @owners && !$old{ $owners[0] } && $acked >= $before + 25;
+        });
+    }
+
+    stop_clients($log, @children);
+    is $most, 1, "one owner at a time, in $samples samples";
+
+    drained($spool);
+    acked_are_stored($log, $root);
+    is_deeply [ files("$spool/corrupt") ], [], 'nothing is put aside';
     $nginx->stop;
     remove_tree($root);
-    unlink "$root.log";
+    unlink $log, "$log.stop";
 };
 
 
 subtest 'a new binary' => sub {
     my $spool = spool();
     my $root = tree();
+    my $log = "$root.log";
     my $nginx = mover(spool => $spool, storage => tree_storage($root),
                       main => 'env ASAN_OPTIONS; env LSAN_OPTIONS;
                                env UBSAN_OPTIONS;', upgradable => 1);
-    my $end = time + 5;
 
-    wait_until('an owner', 5, sub { owner($spool) });
+    wait_until('an owner', 30, sub { owner($spool) });
 
-    my @children = map { fork_child(sub {
-        $| = 1;
-        while (time < $end) {
-            my $crash = submit($nginx);
-            die "status $crash->{status}\n" if $crash->{status} != 200;
-            print "$crash->{id}\n";
-        }
-    }, "$root.log") } 1 .. 3;
+    my @children = clients($nginx, $log, 3);
+    wait_until('the first crashes', 60, sub { 10 <= (() = acked($log)) });
 
     my %old = map { $_ => 1 } $nginx->all_workers;
     $nginx->upgrade;
-    my $next = wait_until('an owner of the new binary', 10, sub {
+    my $next = wait_until('an owner of the new binary', 60, sub {
         my $now = owner($spool);
         return $now && !$old{$now} && $now;
     });
     ok $next, 'goes on';
 
-    waitpid $_, 0 for @children;
-    is slurp("$root.log") =~ s/^\S{36}\n//mgr, '', 'no request failed';
+    my $before = () = acked($log);
+    wait_until('more crashes', 60, sub {
+        $before + 20 <= (() = acked($log)) });
 
-    drained($spool, 60);
-    my $all = get_all($root);
-    my @acked = slurp("$root.log") =~ /^(\S{36})$/mg;
-    my @lost = grep { my @k = keys_of_crash('tree', $_,
-                                            'upload_file_minidump');
-                      grep { !defined $all->{$_} } @k } @acked;
-    is scalar(@lost), 0, 'acked=' . @acked . ' lost=' . @lost;
+    stop_clients($log, @children);
+
+    drained($spool);
+    acked_are_stored($log, $root);
     $nginx->stop;
     remove_tree($root);
-    unlink "$root.log";
+    unlink $log, "$log.stop";
 };
 
 
