@@ -344,7 +344,7 @@ ngx_antenna_conf_token(ngx_array_t *tokens, u_char *p, u_char *last)
         return NGX_ERROR;
     }
 
-    SHA256(p, last - p, token->sha256);
+    tk_sha256(token->sha256, p, last - p);
 
     return NGX_OK;
 }

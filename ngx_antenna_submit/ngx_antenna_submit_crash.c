@@ -462,8 +462,8 @@ ngx_antenna_crash_authorized(ngx_http_request_t *r, ngx_array_t *tokens)
         return 0;
     }
 
-    SHA256(value.data + sizeof("Bearer ") - 1,
-           value.len - (sizeof("Bearer ") - 1), hash);
+    tk_sha256(hash, value.data + sizeof("Bearer ") - 1,
+              value.len - (sizeof("Bearer ") - 1));
 
     token = tokens->elts;
     found = 0;

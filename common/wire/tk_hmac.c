@@ -13,9 +13,8 @@
 
 
 void
-tk_sha256_hex(char *out, const void *data, size_t len)
+tk_sha256(uint8_t *out, const void *data, size_t len)
 {
-    uint8_t     hash[SHA256_DIGEST_LENGTH];
     SHA256_CTX  sha;
 
     SHA256_Init(&sha);
@@ -24,8 +23,16 @@ tk_sha256_hex(char *out, const void *data, size_t len)
         SHA256_Update(&sha, data, len);
     }
 
-    SHA256_Final(hash, &sha);
+    SHA256_Final(out, &sha);
+}
 
+
+void
+tk_sha256_hex(char *out, const void *data, size_t len)
+{
+    uint8_t  hash[SHA256_DIGEST_LENGTH];
+
+    tk_sha256(hash, data, len);
     tk_hex(out, hash, sizeof(hash));
 }
 

@@ -12,7 +12,7 @@
 
 /*
  * The one-shot calls of OpenSSL 3 look their algorithm up each time and the
- * EVP ones allocate a context; SHA256_*() does neither.
+ * EVP ones allocate a context; SHA256_*() does neither, so it cannot fail.
  */
 
 #define OPENSSL_SUPPRESS_DEPRECATED
@@ -22,6 +22,8 @@
 
 #include "tk_wire.h"
 
+
+void tk_sha256(uint8_t *out, const void *data, size_t len);
 
 /*
  * HMAC-SHA256 (RFC 2104) of text that comes in pieces: between start and

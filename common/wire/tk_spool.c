@@ -115,7 +115,7 @@ tk_spool_end(uint8_t *dst, uint64_t offset, const uint8_t *index, size_t len)
     char     line[TK_SPOOL_END + 1], hex[2 * TK_SPOOL_SHA256];
     uint8_t  sha256[TK_SPOOL_SHA256];
 
-    SHA256(index, len, sha256);
+    tk_sha256(sha256, index, len);
     tk_hex(hex, sha256, TK_SPOOL_SHA256);
 
     n = snprintf(line, sizeof(line), "antenna-end %016llx %016llx %.*s",
@@ -180,7 +180,7 @@ tk_spool_parse_index(tk_spool_record_t *rec, uint32_t max,
     const uint8_t    *id;
     tk_spool_text_t   t;
 
-    SHA256(index, end->index_length, sha256);
+    tk_sha256(sha256, index, end->index_length);
 
     if (memcmp(sha256, end->sha256, TK_SPOOL_SHA256) != 0) {
         *reason = "the checksum of its index is wrong";
