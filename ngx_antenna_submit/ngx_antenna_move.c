@@ -238,6 +238,9 @@ ngx_antenna_move_done(ngx_tecken_task_t *task)
         break;
 
     case NGX_ANTENNA_IO_REFUSE:
+        ngx_antenna_move_event(move, NGX_ANTENNA_REFUSED,
+                               ngx_antenna_move_crash(move), 0);
+
         ngx_antenna_move_skip(move);
         ngx_antenna_move_next(move);
         break;
@@ -248,6 +251,11 @@ ngx_antenna_move_done(ngx_tecken_task_t *task)
             ngx_antenna_move_event(move, NGX_ANTENNA_CORRUPT, NULL, 0);
         }
 
+        if (move->io.refuse && !move->io.gone) {
+            ngx_antenna_move_event(move, NGX_ANTENNA_REFUSED,
+                                   move->io.records[0].rec.crash_id, 0);
+        }
+
         ngx_antenna_move_over(move, move->io.gone ? NGX_DECLINED : NGX_OK);
     }
 }
@@ -256,8 +264,6 @@ ngx_antenna_move_done(ngx_tecken_task_t *task)
 static void
 ngx_antenna_move_indexed(ngx_antenna_move_t *move)
 {
-    ngx_uint_t  i;
-
     /* somebody else's, or a name heard of twice */
 
     if (move->io.gone) {
@@ -272,13 +278,12 @@ ngx_antenna_move_indexed(ngx_antenna_move_t *move)
     move->indexed = 1;
     move->record = ngx_min(move->record, move->io.n);
 
-    /* done with in an earlier attempt, but for their reason */
+    /* of records that an earlier attempt was through with, and that are not
+       looked at again */
 
-    for (i = 0; i < move->record; i++) {
-        if (move->io.records[i].damage) {
-            move->io.corrupt = 1;
-            move->io.reason = (u_char *) move->io.records[i].damage;
-        }
+    if (move->entry->damage) {
+        move->io.corrupt = 1;
+        move->io.reason = (u_char *) move->entry->damage;
     }
 
     /* its id may be another crash's by now if the client has chosen it */
@@ -730,6 +735,7 @@ ngx_antenna_move_damaged(ngx_antenna_move_t *move, const char *damage)
 
     move->io.corrupt = 1;
     move->io.reason = (u_char *) damage;
+    move->entry->damage = damage;
 }
 
 
@@ -774,12 +780,12 @@ ngx_antenna_move_refused(ngx_antenna_move_t *move)
                   (size_t) TK_CRASH_ID, ngx_antenna_move_crash(move),
                   &move->mover->spool->failed, move->io.reason);
 
-    ngx_antenna_move_event(move, NGX_ANTENNA_REFUSED,
-                           ngx_antenna_move_crash(move), 0);
-
     if (move->io.n == 1 && !move->io.corrupt) {
+
+        /* as long as it does not go there, it is asked for again */
+
         move->io.refuse = 1;
-        ngx_antenna_move_skip(move);
+        move->record++;
         return NGX_OK;
     }
 

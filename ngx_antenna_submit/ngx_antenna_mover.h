@@ -56,6 +56,7 @@ struct ngx_antenna_entry_s {
     ngx_uint_t                    records;    /* that are done with */
     ngx_uint_t                    objects;    /* of the next one, the same */
     ngx_uint_t                    deaths;     /* workers died meanwhile */
+    const char                   *damage;     /* of a record; NULL: none yet */
     ngx_antenna_spool_moving_t   *moving;
     u_char                        name[NGX_ANTENNA_SPOOL_NAME];
 };

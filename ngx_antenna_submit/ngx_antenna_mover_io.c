@@ -484,6 +484,11 @@ ngx_antenna_io_end(ngx_antenna_io_t *io)
             (void) ngx_antenna_io_error(io, "rename()");
         }
 
+        if (io->call && !io->gone) {
+            (void) unlink(ngx_antenna_io_path(to, dir, (char *) io->name,
+                                              ".reason"));
+        }
+
         return;
     }
 

@@ -392,6 +392,32 @@ for my $kind (qw(tree s3)) {
 }
 
 
+subtest 'a damaged crash before one that has to wait' => sub {
+    my $spool = hold(spool());
+    my $nginx = mover(spool => $spool, storage => s3_storage(
+        proxy->port, "$prefix-wait", $hasty));
+    my ($name, $crashes, @records) = three($spool, $nginx);
+
+    substr($records[0], 16 + 100, 1) ^= "\x04";
+    put_file($spool, $name, join '', @records);
+
+    proxy->reset;
+    proxy->mode('status', status => 503, method => 'PUT');
+    let_go($spool);
+    proxy->wait_for(2, 20, 'PUT');
+    proxy->mode('pass');
+    drained($spool);
+
+    stored_ok(get_all(['private', "$prefix-wait"]), '2018', 'the others',
+              @$crashes[1, 2]);
+    is slurp("$spool/corrupt/$name"), join('', @records),
+       'the file is in corrupt/';
+    like slurp("$spool/corrupt/$name.reason"), qr/checksum of an object/,
+         'with its reason';
+    $nginx->stop;
+};
+
+
 SKIP: {
     skip 'a sanitizer wants to be the first library', 1 if sanitized();
 
@@ -431,6 +457,53 @@ SKIP: {
         stored_ok(get_all($root), 'tree', 'later', $later);
         $nginx->stop;
         remove_tree($_) for $dir, $root;
+    };
+
+    subtest 'a file that does not go where it should' => sub {
+        my $dir = temp_dir('aside');
+        my $spool = hold(spool());
+        my $nginx = mover(
+            spool => $spool,
+            storage => s3_storage(proxy->port, "$prefix-aside"),
+            main => 'env LD_PRELOAD; env TECKEN_FAULT;',
+            env => fault_env($dir));
+
+        proxy->reset;
+        proxy->mode('status', status => 400, code => 'EntityTooLarge',
+                    method => 'PUT', path => 'upload_file_big');
+
+        # refused by the storage
+        my $big = submit($nginx, dumps => { upload_file_big => 'x' });
+        my ($refused) = new_files($spool);
+        my $bytes = slurp("$spool/new/$refused");
+
+        arm($dir, 'rename', '/new/2', 1, 5);
+        let_go($spool);
+        wait_until('the rename to fail', 10, sub { !-e "$dir/fault" });
+        drained($spool);
+
+        is slurp("$spool/failed/$refused"), $bytes, 'refused: is in failed/';
+        like slurp("$spool/failed/$refused.reason"), qr/EntityTooLarge/,
+             'with its reason';
+
+        # damaged
+        my ($name, $crashes, @records) = three(hold($spool), $nginx);
+        $name =~ s/\.3\z/.1/;
+        substr($records[0], 16, 1) ^= "\x04";
+        put_file($spool, $name, $records[0]);
+
+        arm($dir, 'rename', '/new/2', 1, 5);
+        let_go($spool);
+        wait_until('the rename to fail', 10, sub { !-e "$dir/fault" });
+        drained($spool);
+
+        is slurp("$spool/corrupt/$name"), $records[0],
+           'damaged: is in corrupt/';
+        like slurp("$spool/corrupt/$name.reason"), qr/checksum of an object/,
+             'with its reason';
+
+        $nginx->stop;
+        remove_tree($dir);
     };
 
     subtest 'disks that fail' => sub {
