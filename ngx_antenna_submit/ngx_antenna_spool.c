@@ -21,10 +21,12 @@ static ngx_int_t ngx_antenna_spool_zone(ngx_conf_t *cf,
     ngx_antenna_spool_t *spool);
 static ngx_int_t ngx_antenna_spool_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
-static ngx_int_t ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle,
-    ngx_str_t *path, dev_t *dev);
-static ngx_int_t ngx_antenna_spool_one_device(ngx_cycle_t *cycle,
-    ngx_antenna_spool_t *spool, dev_t dev);
+static ngx_int_t ngx_antenna_spool_sync(ngx_antenna_spool_t *spool,
+    ngx_log_t *log);
+static ngx_int_t ngx_antenna_spool_sync_dir(ngx_str_t *path, dev_t *dev,
+    ngx_log_t *log);
+static ngx_int_t ngx_antenna_spool_one_device(ngx_antenna_spool_t *spool,
+    dev_t dev, ngx_log_t *log);
 
 
 uint64_t  ngx_antenna_start;
@@ -180,6 +182,12 @@ ngx_antenna_spool_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     spool = shm_zone->data;
     spool->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
+    /* here a reload may still fail: later the master would end */
+
+    if (ngx_antenna_spool_sync(spool, shm_zone->shm.log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (old) {
         spool->sh = old->sh;
         return NGX_OK;
@@ -204,42 +212,36 @@ ngx_antenna_spool_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 }
 
 
-ngx_int_t
-ngx_antenna_spools_init(ngx_cycle_t *cycle, ngx_array_t *spools)
+/* the directories have just been made: they are to be durable themselves */
+
+static ngx_int_t
+ngx_antenna_spool_sync(ngx_antenna_spool_t *spool, ngx_log_t *log)
 {
-    dev_t                  dev;
-    u_char                *p;
-    ngx_str_t              parent;
-    ngx_uint_t             i;
-    ngx_antenna_spool_t  **spool;
+    dev_t       dev;
+    u_char     *p;
+    ngx_str_t   parent;
 
     dev = 0;
-    spool = spools->elts;
 
-    for (i = 0; i < spools->nelts; i++) {
+    parent = spool->path;
+    p = parent.data + parent.len;
 
-        parent = spool[i]->path;
-        p = parent.data + parent.len;
+    while (p > parent.data && *--p != '/') { /* void */ }
 
-        while (p > parent.data && *--p != '/') { /* void */ }
+    parent.len = p - parent.data + 1;
 
-        parent.len = p - parent.data + 1;
-
-        if (ngx_antenna_spool_sync_dir(cycle, &parent, &dev) != NGX_OK
-            || ngx_antenna_spool_sync_dir(cycle, &spool[i]->path, &dev)
-               != NGX_OK
-            || ngx_antenna_spool_one_device(cycle, spool[i], dev) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (ngx_antenna_spool_sync_dir(&parent, &dev, log) != NGX_OK
+        || ngx_antenna_spool_sync_dir(&spool->path, &dev, log) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return ngx_antenna_spool_one_device(spool, dev, log);
 }
 
 
 static ngx_int_t
-ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle, ngx_str_t *path, dev_t *dev)
+ngx_antenna_spool_sync_dir(ngx_str_t *path, dev_t *dev, ngx_log_t *log)
 {
     u_char       name[NGX_MAX_PATH];
     ngx_fd_t     fd;
@@ -256,7 +258,7 @@ ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle, ngx_str_t *path, dev_t *dev)
     }
 
     if (fd == -1 || fsync(fd) == -1) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                       "%s \"%s\" failed, it is to hold the spool",
                       fd == -1 ? "open()" : "fsync()", name);
         rc = NGX_ERROR;
@@ -273,8 +275,8 @@ ngx_antenna_spool_sync_dir(ngx_cycle_t *cycle, ngx_str_t *path, dev_t *dev)
 /* a crash moves from one directory to another by rename() */
 
 static ngx_int_t
-ngx_antenna_spool_one_device(ngx_cycle_t *cycle, ngx_antenna_spool_t *spool,
-    dev_t dev)
+ngx_antenna_spool_one_device(ngx_antenna_spool_t *spool, dev_t dev,
+    ngx_log_t *log)
 {
     ngx_uint_t    i;
     ngx_str_t    *dir;
@@ -287,14 +289,14 @@ ngx_antenna_spool_one_device(ngx_cycle_t *cycle, ngx_antenna_spool_t *spool,
         dir = dirs[i];
 
         if (stat((char *) dir->data, &st) == -1) {
-            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+            ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                           "%s \"%s\" failed, it is to hold the spool",
                           "stat()", dir->data);
             return NGX_ERROR;
         }
 
         if (st.st_dev != dev) {
-            ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+            ngx_log_error(NGX_LOG_EMERG, log, 0,
                           "\"%V\" is on another file system than \"%V\", a "
                           "spool is to be on one", dir, &spool->path);
             return NGX_ERROR;

@@ -231,9 +231,6 @@ void ngx_antenna_record_destroy(ngx_antenna_record_t *rec);
 ngx_antenna_spool_t *ngx_antenna_spool_add(ngx_conf_t *cf,
     ngx_array_t *spools, ngx_antenna_spool_t *conf);
 
-/* makes the directories themselves durable; in the master */
-ngx_int_t ngx_antenna_spools_init(ngx_cycle_t *cycle, ngx_array_t *spools);
-
 /* in a worker: before the first record, and at its end */
 void ngx_antenna_spools_init_worker(ngx_array_t *spools);
 void ngx_antenna_spools_exit_worker(ngx_array_t *spools);

@@ -19,7 +19,6 @@ static char *ngx_antenna_submit_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static void ngx_antenna_submit_merge_spool_values(
     ngx_antenna_submit_loc_conf_t *prev, ngx_antenna_submit_loc_conf_t *conf);
-static ngx_int_t ngx_antenna_submit_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_antenna_submit_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_antenna_submit_movers(ngx_cycle_t *cycle,
     ngx_antenna_submit_main_conf_t *amcf);
@@ -81,7 +80,6 @@ static ngx_conf_num_bounds_t  ngx_antenna_dumps_bounds = {
 static ngx_conf_num_bounds_t  ngx_antenna_movers_bounds = {
     ngx_conf_check_num_bounds, 1, NGX_ANTENNA_MOVERS
 };
-
 
 
 static ngx_command_t  ngx_antenna_submit_commands[] = {
@@ -327,7 +325,7 @@ ngx_module_t  ngx_antenna_submit_module = {
     ngx_antenna_submit_commands,           /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    ngx_antenna_submit_init_module,        /* init module */
+    NULL,                                  /* init module */
     ngx_antenna_submit_init_process,       /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -554,22 +552,6 @@ ngx_antenna_submit_merge_spool_values(ngx_antenna_submit_loc_conf_t *prev,
                               TK_CRASH_2018);
     ngx_conf_merge_uint_value(conf->crashmovers, prev->crashmovers, 8);
     ngx_conf_merge_msec_value(conf->retry_max, prev->retry_max, 300000);
-}
-
-
-static ngx_int_t
-ngx_antenna_submit_init_module(ngx_cycle_t *cycle)
-{
-    ngx_antenna_submit_main_conf_t  *amcf;
-
-    amcf = ngx_http_cycle_get_module_main_conf(cycle,
-                                               ngx_antenna_submit_module);
-
-    if (amcf == NULL || amcf->spools.nelts == 0 || ngx_test_config) {
-        return NGX_OK;
-    }
-
-    return ngx_antenna_spools_init(cycle, &amcf->spools);
 }
 
 

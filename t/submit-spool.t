@@ -85,6 +85,7 @@ max_size();
 min_free();
 full();
 reloads();
+sick_reload();
 modes();
 heartbeat();
 
@@ -343,6 +344,24 @@ sub reloads
     is post($nginx, $Form{small})->{status}, 200, 'the new worker';
     is metric(qq(antenna_spool_crashes{spool="$spool"})), $counted + 2,
        'counted on';
+}
+
+
+# the master goes on with what it has when the spool cannot be made durable
+sub sick_reload
+{
+    my @workers = $nginx->workers;
+
+    arm('syncdir', EIO);
+    kill 'HUP', $nginx->master;
+    wait_until('the sync to fail', 10, sub { !-e $fault });
+    $nginx->wait_log(qr/\[emerg\].*fsync\(\) "\S+" failed, it is to hold the spool/);
+
+    is post($nginx, $Form{small})->{status}, 200, 'a sick disk at a reload';
+    is_deeply [ $nginx->workers ], \@workers, 'the same worker';
+
+    $nginx->reload;
+    is post($nginx, $Form{small})->{status}, 200, 'the next reload';
 }
 
 
