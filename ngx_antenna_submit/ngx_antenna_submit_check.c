@@ -116,7 +116,9 @@ ngx_antenna_check_start(ngx_tecken_check_t *check)
     task->run = ngx_antenna_check_run;
     task->done = ngx_antenna_check_done;
 
-    if (ngx_antenna_file_init(&at->file, spool, 0, task->pool) != NGX_OK
+    /* by a name that the mover sweeps up if the worker is killed meanwhile */
+
+    if (ngx_antenna_file_init(&at->file, spool, 1, task->pool) != NGX_OK
         || ngx_tecken_task_post(spool->thread_pool, task, 0) != NGX_OK)
     {
         ngx_tecken_task_destroy(task);

@@ -506,6 +506,28 @@ SKIP: {
         remove_tree($dir);
     };
 
+    subtest 'a check that is killed' => sub {
+        my $dir = temp_dir('check');
+        my $spool = spool();
+        my $nginx = mover(
+            spool => $spool, storage => tree_storage(my $root = tree()),
+            main => 'env LD_PRELOAD; env TECKEN_FAULT;',
+            server => 'location = /hb { tecken_dockerflow heartbeat; }',
+            env => fault_env($dir));
+        my @workers = $nginx->workers;
+
+        arm($dir, 'fsync', '/tmp/2', 1, 0);
+        eval { $nginx->get('/hb') };
+        $nginx->{killed}{$_} = 1 for @workers;
+
+        wait_until('the check to be killed', 10, sub { !-e "$dir/fault" });
+        wait_until('its file to go', 20, sub { !files("$spool/tmp") });
+        pass 'nothing is left in tmp/';
+
+        $nginx->stop;
+        remove_tree($_) for $dir, $root;
+    };
+
     subtest 'disks that fail' => sub {
         my $dir = temp_dir('disk');
         my $root = tree();
