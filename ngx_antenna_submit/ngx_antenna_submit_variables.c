@@ -141,7 +141,9 @@ ngx_antenna_variable_annotation(ngx_http_request_t *r,
 
         tk_annotation_str(&value, a);
 
-        v->data = (u_char *) value.data;
+        /* PCRE has no matches in NULL, of whatever length */
+
+        v->data = value.len ? (u_char *) value.data : (u_char *) "";
         v->len = (unsigned) value.len;
         v->valid = 1;
         v->no_cacheable = 0;
@@ -199,7 +201,7 @@ ngx_antenna_annotation(void *data, ngx_str_t *name, ngx_str_t *value)
 
     tk_annotation_str(&s, a);
 
-    value->data = (u_char *) s.data;
+    value->data = s.len ? (u_char *) s.data : (u_char *) "";
     value->len = s.len;
 
     return NGX_OK;
