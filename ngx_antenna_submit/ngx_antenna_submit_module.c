@@ -508,13 +508,18 @@ ngx_antenna_submit_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    /* an "if" in the location keeps the handler, so it needs all of this */
+    /* an "if" in the location keeps the handler, so it needs all of this;
+     * "limit_except" needs the handler, too */
 
     if (clcf->noname && prev->enable) {
         conf->enable = 1;
         conf->any_path = prev->any_path;
         conf->file_name = prev->file_name;
         conf->line = prev->line;
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = ngx_antenna_submit_handler;
+        }
     }
 
     if (!conf->enable) {

@@ -65,6 +65,9 @@ my $nginx = collector(
         location = /cors { antenna_submit; antenna_allow_origin \$http_origin; }
         location /prefix { antenna_submit; if (\$arg_x) { set \$x 1; } }
         location = /exact { antenna_submit; if (\$arg_x) { set \$x 1; } }
+        location = /limited { antenna_submit;
+                              limit_except POST { allow 127.0.0.1; deny all; }
+        }
         location /old { antenna_submit; antenna_dialect 2018; }
         location /root/ { rewrite ^/root(/.*) \$1 last; }
         location / { antenna_submit; }
@@ -652,6 +655,12 @@ sub methods
                                       path => $path));
         ok !exists $crash->{raw}{ProductName}, "POST $path";
     }
+
+    answers($nginx->get('/limited'), 405,
+            '{"title": "405 Method Not Allowed"}', 'limit_except');
+    is $nginx->request('OPTIONS', '/limited')->{headers}{allow}, 'POST',
+       'limit_except: OPTIONS';
+    kept($nginx, post($nginx, [ $Firefox ], path => '/limited'));
 
     $answer = $nginx->request('OPTIONS', '/cors',
                               headers => { Origin => 'https://a.example' });
