@@ -262,9 +262,12 @@ ngx_antenna_conf_tokens(ngx_conf_t *cf, ngx_antenna_submit_loc_conf_t *alcf,
     ngx_int_t   rc;
 
     alcf->tokens = ngx_array_create(cf->pool, 2, sizeof(ngx_antenna_token_t));
-    buf = ngx_alloc(NGX_ANTENNA_TOKENS_SIZE, cf->log);
+    if (alcf->tokens == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (alcf->tokens == NULL || buf == NULL) {
+    buf = ngx_alloc(NGX_ANTENNA_TOKENS_SIZE, cf->log);
+    if (buf == NULL) {
         return NGX_ERROR;
     }
 
@@ -408,6 +411,10 @@ ngx_antenna_conf_spool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
     *path = value[1];
+
+    if (path->len == 0) {
+        return "must not be empty";
+    }
 
     if (ngx_conf_full_name(cf->cycle, path, 0) != NGX_OK) {
         return NGX_CONF_ERROR;

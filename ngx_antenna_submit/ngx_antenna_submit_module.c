@@ -29,6 +29,8 @@ static char *ngx_antenna_submit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_antenna_submit_positive(ngx_conf_t *cf, void *post,
     void *data);
+static char *ngx_antenna_submit_headers_size(ngx_conf_t *cf, void *post,
+    void *data);
 
 
 uint64_t  ngx_antenna_random_state;
@@ -58,6 +60,11 @@ static ngx_conf_enum_t  ngx_antenna_syncs[] = {
 
 static ngx_conf_post_t  ngx_antenna_submit_positive_post = {
     ngx_antenna_submit_positive
+};
+
+
+static ngx_conf_post_t  ngx_antenna_submit_headers_size_post = {
+    ngx_antenna_submit_headers_size
 };
 
 
@@ -161,7 +168,7 @@ static ngx_command_t  ngx_antenna_submit_commands[] = {
       ngx_conf_set_size_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_antenna_submit_loc_conf_t, part_headers_size),
-      &ngx_antenna_submit_positive_post },
+      &ngx_antenna_submit_headers_size_post },
 
     { ngx_string("antenna_max_json_depth"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -361,13 +368,14 @@ ngx_antenna_submit_postconfiguration(ngx_conf_t *cf)
         return NGX_OK;
     }
 
+    spool = amcf->spools.elts;
+
     if (tmcf->shm_zone == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"antenna_submit\" needs \"tecken_zone\"");
+                      "\"antenna_submit\" needs \"tecken_zone\" in %s:%ui",
+                      spool[0]->file_name, spool[0]->line);
         return NGX_ERROR;
     }
-
-    spool = amcf->spools.elts;
 
     for (i = 0; i < amcf->spools.nelts; i++) {
         spool[i]->thread_pool = tmcf->io_thread_pool;
@@ -694,4 +702,22 @@ ngx_antenna_submit_positive(ngx_conf_t *cf, void *post, void *data)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* a form has room for so many */
+
+static char *
+ngx_antenna_submit_headers_size(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t *size = data;
+
+    if (*size > TK_FORM_HEADERS_SIZE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "antenna_max_part_headers_size is %d bytes at most",
+                           TK_FORM_HEADERS_SIZE);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_antenna_submit_positive(cf, post, data);
 }

@@ -301,6 +301,9 @@ sub refused_configurations
         'antenna_annotation_alias a b; antenna_annotation_alias a c;'
             => qr/is duplicate/,
         'antenna_crashmovers 0;' => qr/value must/,
+        'antenna_max_part_headers_size 0;' => qr/must not be 0/,
+        'antenna_max_part_headers_size 9k;' => qr/8192 bytes at most/,
+        'antenna_spool "";' => qr/must not be empty/,
     );
 
     for my $line (sort keys %wrong) {
@@ -319,7 +322,7 @@ sub refused_configurations
     like(TeckenTest::Nginx->refuses(
         server => 'location /s { antenna_submit; antenna_spool spool;
                                  antenna_store_to off; }'),
-        qr/tecken_zone/, 'no zone');
+        qr/needs "tecken_zone" in \S+nginx\.conf:\d+/, 'no zone');
     like(TeckenTest::Nginx->refuses(
         http => 'tecken_zone tecken:4m; antenna_store_to off;',
         server => 'location /s { antenna_submit; antenna_spool s;
