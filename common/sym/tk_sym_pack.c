@@ -38,6 +38,16 @@
 #define TK_SYM_PACK_SCAN    4           /* so many times 64 bytes are looked
                                          * through at once, a text at least */
 
+#define TK_SYM_PACK_STARTS  32          /* in 64 bytes, at most */
+
+
+/* a text that is a word, most probably */
+
+typedef struct {
+    uint32_t   pos;
+    uint32_t   place;
+} tk_sym_pack_hit_t;
+
 
 struct tk_sym_pack_s {
     uint64_t   total;                   /* bytes of names */
@@ -57,6 +67,10 @@ struct tk_sym_pack_s {
 #define TK_SYM_PACK_PLACE       0x7ffff
 
 
+static uint8_t *tk_sym_pack_known(const tk_sym_pack_t *k, uint8_t *dst,
+    const uint8_t *p, size_t len);
+static uint8_t *tk_sym_pack_learning(tk_sym_pack_t *k, uint8_t *dst,
+    const uint8_t *p, size_t len);
 static size_t tk_sym_pack_learn(tk_sym_pack_t *k, uint32_t hash,
     const uint8_t *p, size_t max, uint32_t recent, uint32_t *place);
 static void tk_sym_pack_word(tk_sym_pack_t *k, const uint8_t *p, size_t len);
@@ -310,18 +324,23 @@ tk_sym_pack_copy(uint8_t *dst, const uint8_t *p, size_t len)
 }
 
 
+static inline uint8_t *
+tk_sym_pack_reference(uint8_t *dst, uint32_t place, size_t len)
+{
+    len -= TK_SYM_PACK_MIN;
+
+    *dst++ = (uint8_t) (0x80 | len << 1 | place >> 16);
+    *dst++ = (uint8_t) (place >> 8);
+    *dst++ = (uint8_t) place;
+
+    return dst;
+}
+
+
 uint8_t *
 tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
 {
-    size_t    i, base, pos, done, n, max, blocks;
-    uint32_t  hash, entry, place, recent;
-    uint64_t  starts, before, all[TK_SYM_PACK_SCAN];
     unsigned  learn;
-
-    done = 0;
-    recent = k->nrecent;
-    before = 1;
-    blocks = tk_sym_pack_blocks(len);
 
     learn = len <= TK_SYM_PACK_NAME
             && k->nwords < TK_SYM_PACK_WORDS - TK_SYM_PACK_MAX
@@ -330,14 +349,104 @@ tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
 
     k->total += len;
 
-    if (learn) {
-        memcpy(k->recent + recent, p, len);
-        k->recent[recent + len] = '\0';
-        k->nrecent += (uint32_t) len + 1;
+    return learn ? tk_sym_pack_learning(k, dst, p, len)
+                 : tk_sym_pack_known(k, dst, p, len);
+}
 
-        if (k->nrecent > TK_SYM_PACK_RECENT) {
-            k->nrecent = 0;
+
+/*
+ * With the words that there are: where each may start is asked for at once, so
+ * that tables and words are waited for together.
+ */
+
+static uint8_t *
+tk_sym_pack_known(const tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p,
+    size_t len)
+{
+    size_t              i, n, pos, done, max, nhits, blocks;
+    uint32_t            hash, entry, place;
+    uint64_t            starts, before, all[TK_SYM_PACK_SCAN];
+    tk_sym_pack_hit_t  *hit, hits[TK_SYM_PACK_STARTS + 1];
+
+    done = 0;
+    before = 1;
+    blocks = tk_sym_pack_blocks(len);
+
+    for (i = 0; i < blocks; i++) {
+
+        if (i % TK_SYM_PACK_SCAN == 0) {
+            n = blocks - i < TK_SYM_PACK_SCAN ? blocks - i : TK_SYM_PACK_SCAN;
+            before = tk_sym_pack_scan(k, all, p + 64 * i, n, before);
         }
+
+        starts = all[i % TK_SYM_PACK_SCAN];
+
+        /* too near to the end */
+
+        if (len - 64 * i < 64 + TK_SYM_PACK_MIN) {
+            starts &= UINT64_MAX >> (63 - (len - 64 * i - TK_SYM_PACK_MIN));
+        }
+
+        nhits = 0;
+
+        for ( /* void */ ; starts; starts &= starts - 1) {
+            pos = 64 * i + (size_t) __builtin_ctzll(starts);
+            hash = tk_sym_pack_hash(p + pos);
+            entry = k->hash[hash >> (32 - TK_SYM_PACK_HASH)];
+            place = entry & TK_SYM_PACK_PLACE;
+
+            hits[nhits].pos = (uint32_t) pos;
+            hits[nhits].place = place;
+            nhits += ((entry ^ TK_SYM_PACK_TAG(hash)) <= TK_SYM_PACK_PLACE);
+
+            __builtin_prefetch(k->words + place);
+        }
+
+        for (hit = hits; hit < hits + nhits; hit++) {
+            pos = hit->pos;
+            place = hit->place;
+
+            if (pos < done) {
+                continue;
+            }
+
+            max = len - pos < TK_SYM_PACK_MAX ? len - pos : TK_SYM_PACK_MAX;
+            max = k->nwords - place < max ? k->nwords - place : max;
+            n = tk_sym_pack_common(k->words + place, p + pos, max);
+
+            if (n < TK_SYM_PACK_MIN) {
+                continue;
+            }
+
+            dst = tk_sym_pack_copy(dst, p + done, pos - done);
+            dst = tk_sym_pack_reference(dst, place, n);
+            done = pos + n;
+        }
+    }
+
+    return tk_sym_pack_copy(dst, p + done, len - done);
+}
+
+
+static uint8_t *
+tk_sym_pack_learning(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p,
+    size_t len)
+{
+    size_t    i, base, pos, done, n, max, blocks;
+    uint32_t  hash, entry, place, recent;
+    uint64_t  starts, before, all[TK_SYM_PACK_SCAN];
+
+    done = 0;
+    before = 1;
+    blocks = tk_sym_pack_blocks(len);
+
+    recent = k->nrecent;
+    memcpy(k->recent + recent, p, len);
+    k->recent[recent + len] = '\0';
+    k->nrecent += (uint32_t) len + 1;
+
+    if (k->nrecent > TK_SYM_PACK_RECENT) {
+        k->nrecent = 0;
     }
 
     for (i = 0; i < blocks; i++) {
@@ -369,7 +478,7 @@ tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
                 n = tk_sym_pack_common(k->words + place, p + pos, n);
             }
 
-            if (n < TK_SYM_PACK_MIN && learn) {
+            if (n < TK_SYM_PACK_MIN) {
                 n = tk_sym_pack_learn(k, hash, p + pos, max,
                                       recent + (uint32_t) pos, &place);
             }
@@ -379,12 +488,8 @@ tk_sym_pack(tk_sym_pack_t *k, uint8_t *dst, const uint8_t *p, size_t len)
             }
 
             dst = tk_sym_pack_copy(dst, p + done, pos - done);
+            dst = tk_sym_pack_reference(dst, place, n);
             done = pos + n;
-            n -= TK_SYM_PACK_MIN;
-
-            *dst++ = (uint8_t) (0x80 | n << 1 | place >> 16);
-            *dst++ = (uint8_t) (place >> 8);
-            *dst++ = (uint8_t) place;
 
             starts = tk_sym_pack_behind(starts, base, done);
         }
