@@ -496,6 +496,14 @@ ngx_antenna_io_end(ngx_antenna_io_t *io)
 
     if (unlink(src) == -1 && ngx_errno != NGX_ENOENT) {
         (void) ngx_antenna_io_error(io, "unlink()");
+        return;
+    }
+
+    /* what takes its time is here: with it the blocks of the file go */
+
+    if (io->fd != NGX_INVALID_FILE) {
+        (void) close(io->fd);
+        io->fd = NGX_INVALID_FILE;
     }
 }
 

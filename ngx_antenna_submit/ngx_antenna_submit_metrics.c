@@ -346,56 +346,60 @@ static ngx_int_t
 ngx_antenna_metrics_mover(ngx_conf_t *cf,
     ngx_antenna_submit_main_conf_t *amcf)
 {
-    ngx_uint_t              i, old;
-    ngx_antenna_metrics_t  *m;
+    u_char               *p;
+    ngx_uint_t            i;
+    ngx_tecken_metric_t  *m;
 
-    m = &amcf->metrics;
-    old = amcf->dialect_2018;
-
-    struct {
-        ngx_tecken_metric_t  *m;
-        ngx_uint_t            type;
-        const char           *name;
-        const char           *help;
-        const char           *key;
-        const char           *key_2018;
+    static const struct {
+        size_t       offset;
+        ngx_uint_t   type;
+        const char  *name;
+        const char  *help;
+        const char  *key;
+        const char  *key_2018;
     } series[] = {
 
-        { &m->stored, NGX_TECKEN_METRIC_COUNTER,
+        { offsetof(ngx_antenna_metrics_t, stored), NGX_TECKEN_METRIC_COUNTER,
           "antenna_stored_crashes_total",
           "Crashes that are in the storage",
           "crashmover.save_crash.count",
           "breakpad_resource.save_crash.count" },
 
-        { &m->save, NGX_TECKEN_METRIC_HISTOGRAM,
+        { offsetof(ngx_antenna_metrics_t, save), NGX_TECKEN_METRIC_HISTOGRAM,
           "antenna_crash_save_seconds",
           "Time to store the objects of a crash",
           "crashmover.crash_save.time",
           "breakpad_resource.crash_save.time" },
 
-        { &m->retries, NGX_TECKEN_METRIC_COUNTER,
+        { offsetof(ngx_antenna_metrics_t, retries), NGX_TECKEN_METRIC_COUNTER,
           "antenna_retries_total",
           "Attempts to store crashes that failed",
           "crashmover.retry_count",
           "breakpad_resource.save_crash_exception.count" },
 
-        { &m->refused, NGX_TECKEN_METRIC_COUNTER,
+        { offsetof(ngx_antenna_metrics_t, refused), NGX_TECKEN_METRIC_COUNTER,
           "antenna_refused_crashes_total",
           "Crashes that the storage refused for good, in failed/",
           "crashmover.save_crash_dropped.count",
           "breakpad_resource.save_crash_dropped.count" },
 
-        { &m->corrupt, NGX_TECKEN_METRIC_COUNTER,
+        { offsetof(ngx_antenna_metrics_t, corrupt), NGX_TECKEN_METRIC_COUNTER,
           "antenna_corrupt_files_total",
           "Damaged files of a spool, in corrupt/", "", "" }
     };
 
-    ngx_str_set(&m->retries.tags, "count:save_crash_exception.count");
+    ngx_str_set(&amcf->metrics.retries.tags,
+                "count:save_crash_exception.count");
+
+    p = (u_char *) &amcf->metrics;
 
     for (i = 0; i < sizeof(series) / sizeof(series[0]); i++) {
-        if (ngx_antenna_metrics_one(cf, series[i].m, series[i].type,
-                                    series[i].name, series[i].help,
-                                    old ? series[i].key_2018 : series[i].key)
+        m = (ngx_tecken_metric_t *) (p + series[i].offset);
+
+        if (ngx_antenna_metrics_one(cf, m, series[i].type, series[i].name,
+                                    series[i].help,
+                                    amcf->dialect_2018 ? series[i].key_2018
+                                                       : series[i].key)
             != NGX_OK)
         {
             return NGX_ERROR;
