@@ -23,6 +23,7 @@
 
 static ngx_int_t ngx_antenna_file_error(ngx_antenna_spool_file_t *file,
     const char *call, const u_char *name);
+static ngx_int_t ngx_antenna_file_room(ngx_antenna_spool_file_t *file);
 static ngx_int_t ngx_antenna_file_rename(ngx_antenna_spool_file_t *file);
 static ngx_int_t ngx_antenna_file_sync(ngx_antenna_spool_file_t *file);
 static ngx_int_t ngx_antenna_file_sync_dir(ngx_antenna_spool_file_t *file);
@@ -65,8 +66,6 @@ ngx_antenna_file_init(ngx_antenna_spool_file_t *file,
 ngx_int_t
 ngx_antenna_file_open(ngx_antenna_spool_file_t *file)
 {
-    struct statvfs  fs;
-
     file->fd = ngx_open_file(file->tmp, NGX_FILE_RDWR,
                              NGX_FILE_CREATE_OR_OPEN|O_EXCL|O_CLOEXEC,
                              NGX_FILE_OWNER_ACCESS);
@@ -75,27 +74,35 @@ ngx_antenna_file_open(ngx_antenna_spool_file_t *file)
         return ngx_antenna_file_error(file, "open()", file->tmp);
     }
 
+    if (ngx_antenna_file_room(file) != NGX_OK) {
+        ngx_antenna_file_discard(file);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_antenna_file_room(ngx_antenna_spool_file_t *file)
+{
+    struct statvfs  fs;
+
     if (file->spool->min_free == 0) {
         return NGX_OK;
     }
 
     if (fstatvfs(file->fd, &fs) == -1) {
-        (void) ngx_antenna_file_error(file, "fstatvfs()", file->tmp);
-
-    } else if ((off_t) fs.f_bavail * (off_t) fs.f_frsize
-               < file->spool->min_free)
-    {
-        ngx_set_errno(0);
-        (void) ngx_antenna_file_error(file, "", file->tmp);
-        file->full = 1;
-
-    } else {
-        return NGX_OK;
+        return ngx_antenna_file_error(file, "fstatvfs()", file->tmp);
     }
 
-    ngx_antenna_file_discard(file);
+    if ((off_t) fs.f_bavail * (off_t) fs.f_frsize < file->spool->min_free) {
+        ngx_set_errno(0);
+        file->full = 1;
+        return ngx_antenna_file_error(file, "", file->tmp);
+    }
 
-    return NGX_ERROR;
+    return NGX_OK;
 }
 
 
@@ -108,6 +115,12 @@ ngx_antenna_file_write(ngx_antenna_spool_file_t *file,
     ngx_uint_t          niovs;
     struct iovec        iovs[NGX_ANTENNA_FILE_IOVS];
     ngx_antenna_buf_t  *buf;
+
+    /* others write at the same time, and a few bytes may inflate to many */
+
+    if (file->size && ngx_antenna_file_room(file) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     pos = bufs ? bufs->data : NULL;
 
