@@ -112,6 +112,10 @@ char *ngx_tecken_s3_option(ngx_conf_t *cf, ngx_tecken_storage_t *st,
 char *ngx_tecken_s3_conf(ngx_conf_t *cf, ngx_tecken_storage_t *st);
 ngx_int_t ngx_tecken_s3_init(ngx_conf_t *cf, ngx_tecken_storage_t *st);
 
+/* takes st->url apart; the region too, if the host names it; NGX_ERROR is
+ * logged */
+ngx_int_t ngx_tecken_s3_endpoint(ngx_conf_t *cf, ngx_tecken_storage_t *st);
+
 /* the length of what precedes a key in the bucket: "more/prefix/" */
 size_t ngx_tecken_s3_base(ngx_tecken_storage_t *st);
 
