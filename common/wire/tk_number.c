@@ -6,6 +6,7 @@
  */
 
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,7 @@ tk_number_shortest(char *digits, int *exponent, double value)
     int  n, precision, two;
 
     two = 0;
+    precision = 1;
 
     /* of a power of two, what is above is farther away than what is below */
 
@@ -107,7 +109,13 @@ tk_number_shortest(char *digits, int *exponent, double value)
         two = (frexp(value, &n) == 0.5);
     }
 
-    for (precision = 1; /* void */ ; precision++) {
+    /* DBL_DIG digits are those of any shorter decimal, and zeros */
+
+    if (value >= DBL_MIN) {
+        precision = DBL_DIG;
+    }
+
+    for ( /* void */ ; /* void */ ; precision++) {
 
         n = tk_number_digits(digits, exponent, value, precision);
 

@@ -15,7 +15,8 @@
 #include "tk_unicode.h"
 
 
-#define TK_PIECE  512
+#define TK_PIECE   512
+#define TK_GATHER  4096
 
 
 typedef struct {
@@ -24,6 +25,8 @@ typedef struct {
     int                      rc;
     const tk_annotations_t  *a;
     const tk_raw_crash_t    *crash;
+    size_t                   n;
+    uint8_t                  buf[TK_GATHER];     /* most pieces are tiny */
 } tk_writer_t;
 
 
@@ -53,6 +56,7 @@ static void tk_raw_uuid(tk_writer_t *w);
 static void tk_raw_version(tk_writer_t *w);
 
 static void tk_write(tk_writer_t *w, const void *data, size_t len);
+static void tk_write_out(tk_writer_t *w, const void *data, size_t len);
 static void tk_write_key(tk_writer_t *w, const tk_str_t *name, int first);
 static void tk_write_string(tk_writer_t *w, const tk_str_t *s);
 static void tk_write_latin1(tk_writer_t *w, const tk_str_t *s);
@@ -96,6 +100,7 @@ tk_raw_crash_write(const tk_annotations_t *a, const tk_raw_crash_t *crash,
     w.rc = 0;
     w.a = a;
     w.crash = crash;
+    w.n = 0;
 
     i = 0;
     first = 1;
@@ -132,6 +137,7 @@ tk_raw_crash_write(const tk_annotations_t *a, const tk_raw_crash_t *crash,
     }
 
     tk_write_text(&w, "}");
+    tk_write_out(&w, w.buf, w.n);
 
     return w.rc;
 }
@@ -337,6 +343,24 @@ tk_raw_version(tk_writer_t *w)
 
 static void
 tk_write(tk_writer_t *w, const void *data, size_t len)
+{
+    if (len > TK_GATHER - w->n) {
+        tk_write_out(w, w->buf, w->n);
+        w->n = 0;
+    }
+
+    if (len > TK_GATHER) {
+        tk_write_out(w, data, len);
+
+    } else if (len) {
+        memcpy(w->buf + w->n, data, len);
+        w->n += len;
+    }
+}
+
+
+static void
+tk_write_out(tk_writer_t *w, const void *data, size_t len)
 {
     if (w->rc == 0 && len) {
         w->rc = w->write(w->data, data, len);

@@ -48,7 +48,7 @@ static const char  *tk_spool_kinds[] = { "dump_names", "dump", "raw_crash" };
 size_t
 tk_spool_index(uint8_t *dst, const tk_spool_record_t *rec)
 {
-    char      buf[512];
+    char      buf[TK_SPOOL_PIECE];
     size_t    len, n;
     uint32_t  i;
 
@@ -80,7 +80,7 @@ tk_spool_index(uint8_t *dst, const tk_spool_record_t *rec)
 }
 
 
-/* dst has room for 512 bytes */
+/* dst has room for TK_SPOOL_PIECE bytes */
 
 static size_t
 tk_spool_index_object(char *dst, const tk_spool_object_t *obj, int first)
@@ -97,7 +97,7 @@ tk_spool_index_object(char *dst, const tk_spool_object_t *obj, int first)
 
     tk_hex(hex, obj->sha256, TK_SPOOL_SHA256);
 
-    n = snprintf(dst, 512, "%s{\"kind\": \"%s\", %s\"offset\": %llu, "
+    n = snprintf(dst, TK_SPOOL_PIECE, "%s{\"kind\": \"%s\", %s\"offset\": %llu, "
                  "\"length\": %llu, \"sha256\": \"%.*s\"}",
                  first ? "" : ", ", tk_spool_kinds[obj->kind], name,
                  (unsigned long long) obj->offset,

@@ -32,6 +32,7 @@
 #define TK_SPOOL_NAME     30          /* as TK_DUMP_NAME */
 #define TK_SPOOL_OBJECTS  2002
 #define TK_SPOOL_INDEX    (512 * 1024)    /* no index is longer */
+#define TK_SPOOL_PIECE    512         /* nor an object's piece of it */
 
 
 typedef enum {
@@ -74,8 +75,9 @@ extern const uint8_t  tk_spool_head[TK_SPOOL_HEAD];
 
 
 /*
- * Writes the index; dst may be NULL.  Returns its length, at most
- * TK_SPOOL_INDEX for TK_SPOOL_OBJECTS.
+ * Writes the index; dst may be NULL, or has TK_SPOOL_PIECE bytes for each
+ * object and one more.  Returns its length, at most TK_SPOOL_INDEX for
+ * TK_SPOOL_OBJECTS.
  */
 size_t tk_spool_index(uint8_t *dst, const tk_spool_record_t *rec);
 
