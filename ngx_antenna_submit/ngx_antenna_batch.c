@@ -30,6 +30,7 @@ typedef struct {
 static ngx_int_t ngx_antenna_batch_start(ngx_antenna_spool_t *spool);
 static void ngx_antenna_batch_fill(ngx_antenna_batch_t *batch);
 static void ngx_antenna_batch_run(ngx_tecken_task_t *task);
+static ngx_int_t ngx_antenna_batch_write(ngx_antenna_batch_t *batch);
 static void ngx_antenna_batch_done(ngx_tecken_task_t *task);
 static void ngx_antenna_batch_end(ngx_queue_t *records, ngx_int_t rc,
     uint64_t usec);
@@ -136,12 +137,30 @@ ngx_antenna_batch_run(ngx_tecken_task_t *task)
 {
     ngx_antenna_batch_t  *batch = task->data;
 
-    ngx_queue_t           *q;
-    ngx_antenna_record_t  *rec;
-
     if (ngx_antenna_file_open(&batch->file) != NGX_OK) {
         return;
     }
+
+    if (ngx_antenna_batch_write(batch) != NGX_OK
+        || ngx_antenna_file_commit(&batch->file) != NGX_OK)
+    {
+        ngx_antenna_file_discard(&batch->file);
+    }
+}
+
+
+/* the buffers of all records as one list: several go with one call */
+
+static ngx_int_t
+ngx_antenna_batch_write(ngx_antenna_batch_t *batch)
+{
+    ngx_int_t              rc;
+    ngx_queue_t           *q;
+    ngx_antenna_buf_t     *first, **next;
+    ngx_antenna_record_t  *rec;
+
+    first = NULL;
+    next = &first;
 
     for (q = ngx_queue_head(&batch->records);
          q != ngx_queue_sentinel(&batch->records);
@@ -149,15 +168,24 @@ ngx_antenna_batch_run(ngx_tecken_task_t *task)
     {
         rec = ngx_queue_data(q, ngx_antenna_record_t, queue);
 
-        if (ngx_antenna_file_write(&batch->file, rec->first) != NGX_OK) {
-            ngx_antenna_file_discard(&batch->file);
-            return;
-        }
+        *next = rec->first;
+        next = &rec->last->next;
     }
 
-    if (ngx_antenna_file_commit(&batch->file) != NGX_OK) {
-        ngx_antenna_file_discard(&batch->file);
+    rc = ngx_antenna_file_write(&batch->file, first);
+
+    /* each record frees its own */
+
+    for (q = ngx_queue_head(&batch->records);
+         q != ngx_queue_sentinel(&batch->records);
+         q = ngx_queue_next(q))
+    {
+        rec = ngx_queue_data(q, ngx_antenna_record_t, queue);
+
+        rec->last->next = NULL;
     }
+
+    return rc;
 }
 
 

@@ -125,15 +125,8 @@ ngx_antenna_record_write(ngx_antenna_record_t *rec, const u_char *data,
     SHA256_Update(&rec->sha256, data, len);
     rec->objects[rec->n - 1].length += len;
 
-    if (rec->nfull && !rec->posted) {
-
-        /* a large one need not come to its end to learn that */
-
-        rec->rc = rec->streamed ? NGX_AGAIN : ngx_antenna_record_room(rec);
-
-        if (rec->rc == NGX_AGAIN && ngx_antenna_record_post(rec) != NGX_OK) {
-            rec->rc = NGX_ERROR;
-        }
+    if (rec->nfull >= NGX_ANTENNA_BUFS) {
+        ngx_antenna_record_flush(rec);
 
         if (rec->rc != NGX_AGAIN) {
             return rec->rc;
@@ -148,6 +141,23 @@ ngx_antenna_record_write(ngx_antenna_record_t *rec, const u_char *data,
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_antenna_record_flush(ngx_antenna_record_t *rec)
+{
+    if (rec->rc != NGX_AGAIN || rec->posted || rec->nfull == 0) {
+        return;
+    }
+
+    /* a large one need not come to its end to learn that */
+
+    rec->rc = rec->streamed ? NGX_AGAIN : ngx_antenna_record_room(rec);
+
+    if (rec->rc == NGX_AGAIN && ngx_antenna_record_post(rec) != NGX_OK) {
+        rec->rc = NGX_ERROR;
+    }
 }
 
 
@@ -264,14 +274,12 @@ ngx_antenna_record_index(ngx_antenna_record_t *rec, const uint8_t *crash_id,
     record.objects = rec->objects;
     record.n = rec->n;
 
-    len = tk_spool_index(NULL, &record);
-
-    index = ngx_palloc(rec->task->pool, len);
+    index = ngx_palloc(rec->task->pool, (rec->n + 1) * TK_SPOOL_PIECE);
     if (index == NULL) {
         return NGX_ERROR;
     }
 
-    (void) tk_spool_index(index, &record);
+    len = tk_spool_index(index, &record);
 
     offset = rec->size;
     tk_spool_end(end, offset, index, len);

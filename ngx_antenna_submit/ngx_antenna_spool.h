@@ -114,7 +114,6 @@ struct ngx_antenna_spool_s {
     /* of this process */
 
     ngx_queue_t                   ready;      /* records for the next file */
-    size_t                        ready_size;
     ngx_uint_t                    batches;    /* files being committed */
     ngx_uint_t                    number;
 };
@@ -204,6 +203,12 @@ ngx_int_t ngx_antenna_record_object(ngx_antenna_record_t *rec,
 ngx_int_t ngx_antenna_record_write(ngx_antenna_record_t *rec,
     const u_char *data, size_t len);
 
+/*
+ * Nothing follows for now: what is enough for a write goes to the disk.  A
+ * failure is told by the next call.
+ */
+void ngx_antenna_record_flush(ngx_antenna_record_t *rec);
+
 /* the object ends: its length and sha256 are known; NULL: none is open */
 tk_spool_object_t *ngx_antenna_record_object_end(ngx_antenna_record_t *rec);
 
@@ -245,7 +250,8 @@ ngx_int_t ngx_antenna_spool_next(ngx_antenna_spool_t *spool,
 
 /* private to the spool */
 
-#define NGX_ANTENNA_BUF  65536
+#define NGX_ANTENNA_BUF       65536
+#define NGX_ANTENNA_BUFS      4       /* for one turn of a thread */
 
 
 struct ngx_antenna_buf_s {

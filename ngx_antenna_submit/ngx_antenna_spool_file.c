@@ -18,7 +18,10 @@
  */
 
 
-#define NGX_ANTENNA_FILE_IOVS  64
+#define NGX_ANTENNA_FILE_IOVS   64
+
+/* of one write: the kernel seeks larger pages for larger ones */
+#define NGX_ANTENNA_FILE_WRITE  65536
 
 
 static ngx_int_t ngx_antenna_file_error(ngx_antenna_spool_file_t *file,
@@ -110,6 +113,7 @@ ngx_int_t
 ngx_antenna_file_write(ngx_antenna_spool_file_t *file,
     ngx_antenna_buf_t *bufs)
 {
+    size_t              size;
     u_char             *pos;
     ssize_t             n;
     ngx_uint_t          niovs;
@@ -126,12 +130,20 @@ ngx_antenna_file_write(ngx_antenna_spool_file_t *file,
 
     while (bufs) {
         niovs = 0;
+        size = 0;
 
         for (buf = bufs; buf && niovs < NGX_ANTENNA_FILE_IOVS;
              buf = buf->next)
         {
             iovs[niovs].iov_base = niovs ? buf->data : pos;
             iovs[niovs].iov_len = buf->last - (u_char *) iovs[niovs].iov_base;
+
+            size += iovs[niovs].iov_len;
+
+            if (niovs && size > NGX_ANTENNA_FILE_WRITE) {
+                break;
+            }
+
             niovs++;
         }
 

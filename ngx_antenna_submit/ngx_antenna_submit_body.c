@@ -117,6 +117,11 @@ ngx_antenna_body_read(ngx_http_request_t *r)
         ngx_antenna_body_take(ctx);
 
         if (rc == NGX_AGAIN && ctx->in == NULL) {
+
+            if (ctx->record) {
+                ngx_antenna_record_flush(ctx->record);
+            }
+
             return;
         }
     }
