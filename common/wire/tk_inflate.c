@@ -123,6 +123,8 @@ tk_inflate_reset(tk_inflate_t *z)
     z->size = 0;
     z->header = 0;
     z->members = 0;
+    z->rest = 0;
+    z->flags = 0;
     z->nbuf = 0;
     z->total = 0;
     z->ignored = 0;
