@@ -77,7 +77,7 @@ static void tk_sym_pack_word(tk_sym_pack_t *k, const uint8_t *p, size_t len);
 
 
 tk_sym_pack_t *
-tk_sym_pack_create(void)
+tk_sym_pack_create(unsigned narrow)
 {
     tk_sym_pack_t  *k;
 
@@ -85,7 +85,7 @@ tk_sym_pack_create(void)
 
 #if (TK_SYM_SSE2)
 
-    if (k) {
+    if (k && !narrow) {
         k->wide = (__builtin_cpu_supports("avx2") != 0);
     }
 
@@ -162,7 +162,9 @@ tk_sym_pack_common(const uint8_t *a, const uint8_t *b, size_t max)
 
 
 /*
- * Of n times 64 bytes, those behind one of "(<:, " that are none of these;
+ * Of n times 64 bytes, those behind one of "<(, $" that are none of these, of
+ * which the last four differ in two bits; those behind a colon would shorten
+ * names by little, and be as many again to look for;
  * before: is there one of these before them?  Returns that for what follows.
  */
 
@@ -198,11 +200,9 @@ tk_sym_pack_scan_sse2(uint64_t *starts, const uint8_t *p, size_t n,
         for (k = 0; k < 64; k += 16, p += 16) {
             v = _mm_loadu_si128((const void *) p);
 
-            e = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('(')),
-                             _mm_cmpeq_epi8(v, _mm_set1_epi8('<')));
+            e = _mm_cmpeq_epi8(v, _mm_set1_epi8('<'));
+            v = _mm_and_si128(v, _mm_set1_epi8((char) ~0x0c));
             e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(' ')));
-            e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(',')));
-            e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_set1_epi8(':')));
 
             ends |= (uint64_t) (uint32_t) _mm_movemask_epi8(e) << k;
         }
@@ -223,21 +223,15 @@ tk_sym_pack_scan_avx2(uint64_t *starts, const uint8_t *p, size_t n,
     __m256i   v, e;
     uint64_t  ends;
 
-    /* by the low four bits; but "," and "<" have the same */
-
-    const __m256i  same = _mm256_setr_epi8(
-                              ' ', 0, 0, 0, 0, 0, 0, 0, '(', 0, ':', 0, ',',
-                              0, 0, 0, ' ', 0, 0, 0, 0, 0, 0, 0, '(', 0, ':',
-                              0, ',', 0, 0, 0);
-
     for (i = 0; i < n; i++) {
         ends = 0;
 
         for (k = 0; k < 64; k += 32, p += 32) {
             v = _mm256_loadu_si256((const void *) p);
-            e = _mm256_cmpeq_epi8(_mm256_shuffle_epi8(same, v), v);
+            e = _mm256_cmpeq_epi8(v, _mm256_set1_epi8('<'));
+            v = _mm256_and_si256(v, _mm256_set1_epi8((char) ~0x0c));
             e = _mm256_or_si256(e, _mm256_cmpeq_epi8(v,
-                                                   _mm256_set1_epi8('<')));
+                                                   _mm256_set1_epi8(' ')));
 
             ends |= (uint64_t) (uint32_t) _mm256_movemask_epi8(e) << k;
         }
@@ -272,8 +266,7 @@ tk_sym_pack_scan(const tk_sym_pack_t *k, uint64_t *starts, const uint8_t *p,
         ends = 0;
 
         for (c = 0; c < 64; c++, p++) {
-            ends |= (uint64_t) (*p == '(' || *p == '<' || *p == ' '
-                                || *p == ',' || *p == ':') << c;
+            ends |= (uint64_t) (*p == '<' || (*p & ~0x0c) == ' ') << c;
         }
 
         starts[i] = ends;

@@ -37,8 +37,8 @@
 typedef struct tk_sym_pack_s  tk_sym_pack_t;
 
 
-/* NULL: no memory; freed by free(). */
-tk_sym_pack_t *tk_sym_pack_create(void);
+/* NULL: no memory; freed by free().  narrow: without AVX2. */
+tk_sym_pack_t *tk_sym_pack_create(unsigned narrow);
 size_t tk_sym_pack_memory(void);
 
 /*

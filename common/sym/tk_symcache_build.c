@@ -47,11 +47,11 @@ tk_symcache_build_create(const tk_symcache_build_conf_t *conf)
         b->conf.max_size = (uint64_t) 1 << 32;
     }
 
-    b->wide = (tk_sym_rows_wide() != 0);
+    b->wide = (!conf->narrow && tk_sym_rows_wide());
 
     tk_sym_hash_init(&b->code_hash);
 
-    b->names.pack = tk_sym_pack_create();
+    b->names.pack = tk_sym_pack_create(conf->narrow);
 
     /* arrays that pointers go through have a first item */
 

@@ -54,6 +54,8 @@ typedef struct {
     int        fd;                  /* an empty regular file, open for reading
                                      * and writing; stays open */
     unsigned   strict:1;            /* any malformed record is an error */
+    unsigned   narrow:1;            /* without AVX2, to compare: the output is
+                                     * the same */
     tk_str_t   debug_id;            /* the text has to be that of this id, as
                                      * it was asked for, in any case; len 0:
                                      * any id will do; copied */

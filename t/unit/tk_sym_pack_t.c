@@ -61,7 +61,7 @@ test_round_trips(void)
     const uint8_t  *words;
     tk_sym_pack_t  *pack;
 
-    pack = tk_sym_pack_create();
+    pack = tk_sym_pack_create(0);
     wrong = 0;
     large = 0;
     bytes = 0;
