@@ -71,7 +71,7 @@ sub take
 {
     my ($self) = @_;
 
-    my $end = time + 15;
+    my $end = time + 60;
 
     while (1) {
         my ($head, $rest) = split /\r\n\r\n/, $self->{buffer}, 2;
@@ -182,11 +182,16 @@ subtest 'one table' => sub {
 
     my $start = time;
     ask($here, 'op=set&key=t&value=7&ttl=1');
-    is ask($there, 'op=get&key=t'), 'hit 7', 'fresh';
-    TeckenTest::wait_until('its end', 5,
-                           sub { ask($there, 'op=get&key=t') eq 'miss' });
+    my ($set, $hit, $hits) = (time, 0, 0);
+    TeckenTest::wait_until('its end', 10, sub {
+        my $asked = time;
+        return 1 if ask($there, 'op=get&key=t') ne 'hit 7';
+        ($hit, $hits) = ($asked, $hits + 1);
+        return 0;
+    });
     cmp_ok time - $start, '>=', 0.95, 'not before its time';
-    cmp_ok time - $start, '<', 1.5, 'not long after it';
+    ok $hits, 'fresh';
+    cmp_ok $hit - $set, '<', 1.3, 'not long after it';
 };
 
 
@@ -198,10 +203,10 @@ for my $case (
     ['fail', 'result=fail', 'owner failed', { 'waited error' => 4 }, 'miss'],
     ['leave', 'result=leave', 'owner left',
      { 'waited then owner landed 8' => 1, 'waited ok 8' => 3 }, 'hit 8'],
-    ['late', 'value=7&hold=900&timeout=300', 'owner landed 7',
+    ['late', 'value=7&hold=2700&timeout=900', 'owner landed 7',
      { 'waited then owner landed 8' => 1, 'waited ok 8' => 3 }, 'hit 8'],
-    ['late fail', 'result=fail&hold=600&timeout=300', 'owner failed',
-     { 'waited then owner landed 8' => 1, 'waited ok 8' => 3 }, 'hit 8', 600],
+    ['late fail', 'result=fail&hold=1800&timeout=900', 'owner failed',
+     { 'waited then owner landed 8' => 1, 'waited ok 8' => 3 }, 'hit 8', 1800],
 ) {
     my ($name, $args, $first, $others, $after, $hold) = @$case;
     $hold //= 50;
@@ -210,7 +215,7 @@ for my $case (
         my ($here, $there) = @{ idle_clients($nginx, 3) };
         my $key = 'key=f' . $keys++;
 
-        put($here->[0], "op=join&$args&hold=400&$key");
+        put($here->[0], "op=join&$args&hold=1200&$key");
         wait_flights($here->[1], 1);
 
         my @waiting = map { put($_, "op=join&hold=$hold&value=8&$key") }
@@ -228,16 +233,16 @@ subtest 'waiters of other workers alone' => sub {
     my ($here, $there) = @{ idle_clients($nginx, 4) };
     my $witness = pop @$there;
 
-    put($here->[0], 'op=join&key=o&hold=400&result=leave');
+    put($here->[0], 'op=join&key=o&hold=1200&result=leave');
     wait_flights($here->[1], 1);
     put($_, 'op=join&key=o&hold=50&value=8') for @$there;
 
     is_deeply tally(map { take($_) } @$there),
               { 'waited then owner landed 8' => 1, 'waited ok 8' => 2 },
               'one follows';
-    cmp_ok $there->[0]{seconds}, '<', 1, 'soon';
+    cmp_ok $there->[0]{seconds}, '<', 8, 'soon';
 
-    put($here->[0], 'op=join&key=p&hold=5000&value=1');
+    put($here->[0], 'op=join&key=p&hold=20000&timeout=25000&value=1');
     wait_flights($here->[1], 1);
     put($_, 'op=join&key=p') for @$there;
     status($witness);    # is read after these
@@ -245,14 +250,15 @@ subtest 'waiters of other workers alone' => sub {
 
     is_deeply tally(map { take($_) } @$there), { 'waited ok 2' => 3 },
               'a value that is set ends the flight';
-    cmp_ok $there->[2]{seconds}, '<', 1, 'soon';
+    cmp_ok $there->[2]{seconds}, '<', 10, 'soon';
+    close $here->[0]{socket};
 };
 
 
 subtest 'a result is kept while new flights start' => sub {
     my ($here, $there) = @{ idle_clients($nginx, 2) };
 
-    put($here->[0], 'op=join&key=u&hold=400&value=7&ttl=0');
+    put($here->[0], 'op=join&key=u&hold=1200&value=7&ttl=0');
     wait_flights($here->[1], 1);
     put($there->[0], 'op=join&key=u&value=8');
 
@@ -300,28 +306,28 @@ subtest 'a herd' => sub {
 subtest 'kill -9 of the owner' => sub {
     my ($here, $there) = @{ idle_clients($nginx, 3) };
 
-    put($here->[0], 'op=join&key=k&hold=9000&timeout=10000');
+    put($here->[0], 'op=join&key=k&hold=30000&timeout=40000');
     wait_flights($there->[0], 1);
-    put($_, 'op=join&key=k&hold=50&value=8&timeout=10000') for @$there;
+    put($_, 'op=join&key=k&hold=50&value=8&timeout=40000') for @$there;
     $nginx->kill_worker($here->[0]{pid});
 
     is_deeply tally(map { take($_) } @$there),
               { 'waited then owner landed 8' => 1, 'waited ok 8' => 2 },
               'one follows';
-    cmp_ok $there->[0]{seconds}, '<', 5, 'before its time is over';
+    cmp_ok $there->[0]{seconds}, '<', 20, 'before its time is over';
 };
 
 
 subtest 'kill -9 of the owner, nobody waits yet' => sub {
     my ($here, $there) = @{ idle_clients($nginx, 1) };
 
-    put($here->[0], 'op=join&key=l&hold=9000&timeout=10000');
+    put($here->[0], 'op=join&key=l&hold=30000&timeout=40000');
     wait_flights($there->[0], 1);
     $nginx->kill_worker($here->[0]{pid});
 
     is ask($there->[0], 'op=join&key=l&value=8'),
        'waited then owner landed 8', 'who comes follows';
-    cmp_ok $there->[0]{seconds}, '<', 5, 'before its time is over';
+    cmp_ok $there->[0]{seconds}, '<', 20, 'before its time is over';
 };
 
 
@@ -346,7 +352,7 @@ subtest 'kill -9 amid a change of the table' => sub {
                                       $nginx->workers });
 
     my ($one, $two) = @{ clients($nginx, 2) };
-    put($one->[0], 'op=join&key=q&hold=400&value=5');
+    put($one->[0], 'op=join&key=q&hold=1200&value=5');
     wait_flights($one->[1], 1);
     is ask($two->[0], 'op=join&key=q'), 'waited ok 5', 'flights too';
     is take($one->[0]), 'owner landed 5', 'lands';
@@ -356,7 +362,7 @@ subtest 'kill -9 amid a change of the table' => sub {
 subtest 'reload while a flight is under way' => sub {
     my ($here, $there) = @{ idle_clients($nginx, 2) };
 
-    put($here->[0], 'op=join&key=r&hold=1500&value=6');
+    put($here->[0], 'op=join&key=r&hold=5000&timeout=10000&value=6');
     wait_flights($here->[1], 1);
     put($there->[0], 'op=join&key=r');
     my %old = map { $_ => 1 } $nginx->workers;
@@ -419,7 +425,7 @@ subtest 'a full zone' => sub {
     my $n = int($capacity / 6);
     my $rounds = 0;
 
-    TeckenTest::wait_until('the zone to be filled again', 10, sub {
+    TeckenTest::wait_until('the zone to be filled again', 30, sub {
         sleep 0.35;
         ask($client, 'op=get&key=y1');
         ask($client, 'op=bench&n=' . ($n + $rounds));

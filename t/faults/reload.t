@@ -169,7 +169,7 @@ subtest 'QUIT with lookups under way' => sub {
     $proxy->wait_for($before + 11, 10);
 
     is $nginx->stop('QUIT'), 0, 'a clean end';
-    is scalar(grep { $_->{status} != 404 } answer(1, @clients)), 0,
+    is scalar(grep { $_->{status} != 404 } answer(20, @clients)), 0,
        'all are answered';
     quiet($nginx);
     $proxy->mode('pass');
@@ -188,7 +188,7 @@ subtest 'QUIT while an attempt fails and a queue waits' => sub {
     $nginx->get('/alive');
 
     is $nginx->stop('QUIT'), 0, 'a clean end';
-    is scalar(grep { $_->{status} != 404 } answer(1, @clients)), 0,
+    is scalar(grep { $_->{status} != 404 } answer(20, @clients)), 0,
        'all are answered';
     quiet($nginx);
     $proxy->mode('pass');

@@ -27,7 +27,7 @@ our @EXPORT = qw(
 );
 
 # generous: a sanitizer's nginx on a busy machine
-use constant TIMEOUT => 20;
+use constant TIMEOUT => 60;
 
 my $Owner = $$;
 my @Proxies;

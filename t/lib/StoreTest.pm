@@ -144,7 +144,7 @@ sub op
     my $query = join '&', map { "$_=" . uri_escape($query{$_}) }
                           sort keys %query;
 
-    return $nginx->request($method, "/$storage/?$query", timeout => 30,
+    return $nginx->request($method, "/$storage/?$query", timeout => 60,
                            %options);
 }
 

@@ -160,12 +160,12 @@ sub raw_post
             'Host: localhost', 'Connection: close',
             (map { "$_: $headers{$_}" } sort keys %headers), '', $body;
 
-        return TeckenTest::HTTP::exchange($nginx->port, 'POST', $text, 20);
+        return TeckenTest::HTTP::exchange($nginx->port, 'POST', $text, 60);
     }
 
     return $nginx->request('POST', $options{path} // '/submit',
                            body => $body, headers => \%headers,
-                           timeout => $options{timeout} // 20);
+                           timeout => $options{timeout} // 60);
 }
 
 
@@ -174,7 +174,7 @@ sub connection
     my ($nginx) = @_;
 
     my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 10,
+        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 60,
     ) or die "connect: $!\n";
     $socket->autoflush(1);
 
@@ -190,7 +190,7 @@ sub read_answer
     my $buffer = '';
 
     local $SIG{ALRM} = sub { die "no answer in time\n" };
-    alarm($seconds // 20);
+    alarm($seconds // 60);
 
     while ($buffer !~ /\r\n\r\n/) {
         my $n = sysread $socket, $buffer, 65536, length $buffer;

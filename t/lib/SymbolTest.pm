@@ -208,7 +208,7 @@ sub open_request
     my ($nginx, $symbol, $query) = @_;
 
     my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 10)
+        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 60)
         or die "connect: $!\n";
 
     local $SIG{PIPE} = 'IGNORE';

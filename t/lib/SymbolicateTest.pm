@@ -65,7 +65,7 @@ sub post
     my ($nginx, $version, $body, %headers) = @_;
 
     return $nginx->request('POST', "/symbolicate/$version", body => $body,
-                           headers => \%headers, timeout => 30);
+                           headers => \%headers, timeout => 60);
 }
 
 

@@ -63,7 +63,7 @@ sub client
     my ($nginx) = @_;
 
     my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 10)
+        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 60)
         or die "connect: $!";
 
     my $self = { socket => $socket, buffer => '' };
@@ -146,7 +146,7 @@ sub ask
 
     return take(put($who, $args)) if ref $who eq 'HASH';
 
-    my $answer = $who->get("/probe?$args", timeout => 30);
+    my $answer = $who->get("/probe?$args", timeout => 60);
     return $answer->{status} == 200 ? $answer->{body} =~ s/\n\z//r
                                     : $answer->{status};
 }

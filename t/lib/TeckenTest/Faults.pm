@@ -26,7 +26,7 @@ our @EXPORT = qw(
 );
 
 # what time limits may be exceeded by; instrumented programs are slow
-our $Slack = slow_tools() ? 8 : 2;
+our $Slack = slow_tools() ? 8 : 4;
 
 my $serial = 0;
 
@@ -144,7 +144,7 @@ sub begin
     my $method = $options{method} // 'GET';
 
     my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10)
+        PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 60)
         or die "connect: $!\n";
 
     syswrite $socket, "$method $path HTTP/1.1\r\nHost: localhost\r\n"

@@ -57,7 +57,7 @@ sub call
 
     my $socket = IO::Socket::INET->new(
         PeerAddr => '127.0.0.1', PeerPort => $self->{control_port},
-        Proto => 'tcp', Timeout => 10,
+        Proto => 'tcp', Timeout => 60,
     ) or die ref($self) . " is gone: $!\n";
 
     print {$socket} $json->encode({ %arguments, command => $name }), "\n";

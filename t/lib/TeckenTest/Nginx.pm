@@ -358,7 +358,7 @@ sub request
                     $options{body} // '';
 
     return TeckenTest::HTTP::exchange($options{port} // $self->port, $method,
-                                      $text, $options{timeout} // 10);
+                                      $text, $options{timeout} // 60);
 }
 
 
@@ -520,7 +520,7 @@ sub _listens
 
     return IO::Socket::INET->new(
         PeerAddr => '127.0.0.1', PeerPort => $self->port, Proto => 'tcp',
-        Timeout => 1);
+        Timeout => 10);
 }
 
 

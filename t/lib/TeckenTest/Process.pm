@@ -29,11 +29,16 @@ my %lifelines;                       # the parent's ends, weak
 # port between our choice and the server's bind().
 use constant { PORT_MIN => 15000, PORT_MAX => 31999 };
 
+# Deadlines are for a machine that has nothing else to do.
+use constant PATIENCE => 4;
+
 
 # Polls until $check returns true; returns that value, or dies at the deadline.
 sub wait_until
 {
     my ($what, $seconds, $check) = @_;
+
+    $seconds *= PATIENCE;
 
     my $end = time + $seconds;
     my $pause = 0.001;

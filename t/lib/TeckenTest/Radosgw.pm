@@ -457,7 +457,7 @@ sub _wait_rgw
 
         return IO::Socket::INET->new(
             PeerAddr => '127.0.0.1', PeerPort => $self->{port},
-            Proto => 'tcp', Timeout => 1);
+            Proto => 'tcp', Timeout => 10);
     });
 }
 

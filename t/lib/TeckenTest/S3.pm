@@ -24,7 +24,7 @@ sub new
     my ($class, %options) = @_;
 
     return bless {
-        host => '127.0.0.1', region => 'us-east-1', timeout => 30, %options,
+        host => '127.0.0.1', region => 'us-east-1', timeout => 60, %options,
     }, $class;
 }
 

@@ -41,7 +41,7 @@ sub _new
     my ($options) = @_;
 
     my %defaults = (
-        connections => 1, keepalive => 1, think => 0, timeout => 10,
+        connections => 1, keepalive => 1, think => 0, timeout => 60,
         connecting => 200, retry => 1,
     );
 

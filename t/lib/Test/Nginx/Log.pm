@@ -28,7 +28,7 @@ use constant POLL => 0.002;
 # complete when it has been quiet for so long, and an expected line may take
 # until the deadline
 use constant QUIET => 0.015;
-use constant DEADLINE => $ENV{TEST_NGINX_LOG_WAIT} || 1;
+use constant DEADLINE => $ENV{TEST_NGINX_LOG_WAIT} || 10;
 
 my $ErrPos = 0;              # what error_log checks have read
 my $StrictPos = 0;           # what check_strict() has read

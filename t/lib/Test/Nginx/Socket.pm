@@ -10,7 +10,7 @@
 #   TEST_NGINX_STRICT_LOG=1  [alert] and [emerg] lines, workers killed by a
 #                            signal and a QUIT that is ignored fail the block,
 #                            unless its error_log expects the line
-#   TEST_NGINX_LOG_WAIT=s    how long an expected log line may take (1)
+#   TEST_NGINX_LOG_WAIT=s    how long an expected log line may take (10)
 # How nginx ends always counts: a signal, an exit status, a valgrind error or a
 # sanitizer report fails the block that ran last.
 

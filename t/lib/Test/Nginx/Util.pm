@@ -73,7 +73,7 @@ sub _init_from_env {
     $WorkerConnections = 64;
     $MasterProcessEnabled = $env{MASTER_PROCESS} || 'off';
     $LogLevel = $env{LOG_LEVEL} || 'debug';
-    $Timeout = $env{TIMEOUT} || 3;
+    $Timeout = $env{TIMEOUT} || 20;
     $RepeatEach = 1;
     $NoShuffle = $env{NO_SHUFFLE} || 0;
     $NoNginxManager = $env{NO_NGINX_MANAGER} || 0;
