@@ -155,11 +155,11 @@ HEAD /none.pdb/AB12/none.sym
 
 === TEST 6: the time is the slowest one's, not the sum
 --- init
-$main::Proxy{$_}->mode('latency', ms => 700) for qw(a b t);
+$main::Proxy{$_}->mode('latency', ms => 2500) for qw(a b t);
 my $answer = main::ask('GET', '/try/none.pdb/ab12/slow.sym');
 main::same($answer->{status}, 404, 'missing');
-main::cmp_ok($answer->{seconds}, '>=', 0.65, 'not before they know');
-main::cmp_ok($answer->{seconds}, '<', 1.4, 'at the same time');
+main::cmp_ok($answer->{seconds}, '>=', 2.4, 'not before they know');
+main::cmp_ok($answer->{seconds}, '<', 7.5, 'at the same time');
 --- request
 HEAD /none.pdb/AB12/slow.sym
 --- error_code: 404

@@ -10,7 +10,6 @@ use warnings;
 
 use Fcntl qw(:flock);
 use Test::More;
-use Time::HiRes qw(time);
 
 use TeckenTest qw(:none);
 use TeckenTest::Process qw(

@@ -22,7 +22,7 @@ my $patience = 'deadline=20s timeout=5s';
 
 my $nginx = store_nginx(storages => {
     s => "$proxied $patience",
-    hasty => "$proxied timeout=300ms deadline=10s retries=1",
+    hasty => "$proxied timeout=600ms deadline=20s retries=1",
     once => "$proxied $patience retries=0",
     many => "$proxied timeout=5s deadline=1s retries=10",
     quick => "$proxied timeout=200ms connect_timeout=200ms deadline=500ms"
@@ -144,7 +144,7 @@ subtest 'connections that fail' => sub {
     my $slow;
     my $took = seconds(sub { $slow = op($nginx, 'GET', 'slow_connect', 'x') });
     attempts_ok($slow, 502, 2, 'not answered');
-    cmp_ok $took, '<', 4, "after $took s";
+    cmp_ok $took, '<', 9, "after $took s";
 
     for my $mode ('reset', 'close', 'garbage', 'half_head_close') {
         for my $method ('HEAD', 'GET', 'PUT') {
@@ -255,7 +255,7 @@ subtest 'silence' => sub {
 
             attempts_ok($answer, 502, 2, "$method, $mode");
             cmp_ok $took, '>=', 0.5, 'not at once';
-            cmp_ok $took, '<', 5, "ended in $took s";
+            cmp_ok $took, '<', 15, "ended in $took s";
             like $answer->{body}, qr/timed out/, 'says so'
                 if $method ne 'HEAD';
             proxy->mode('pass');
@@ -283,14 +283,17 @@ subtest 'the deadline' => sub {
     is $answer->{status}, 502, 'given up';
     cmp_ok $answer->{headers}{'x-attempts'}, '>', 1, 'after retries';
     cmp_ok $answer->{headers}{'x-attempts'}, '<', 10, 'but not all of them';
-    cmp_ok $took, '<', 2.5, "in $took s";
+    cmp_ok $took, '<', 6, "in $took s";
 
     for my $mode ('refuse', 'stall', 'noread') {
         proxy->mode($mode);
 
         for my $method ('HEAD', 'GET') {
-            $took = seconds(sub { op($nginx, $method, 'quick', 'o') });
-            cmp_ok $took, '<', 2, "$method, $mode: $took s";
+            $took = seconds(sub {
+                $answer = op($nginx, $method, 'quick', 'o') });
+            cmp_ok $answer->{headers}{'x-attempts'}, '<', 10,
+                   "$method, $mode: not all of them";
+            cmp_ok $took, '<', 10, "in $took s";
         }
     }
 

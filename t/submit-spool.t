@@ -162,7 +162,8 @@ sub together
     my $n = 60;
     my $body = form('X', @{ $Form{small} });
 
-    arm('fsync', -300, 3);
+    # two of each worker at a time
+    arm('fsync', -1500, 4);
 
     my @sockets = map { connection($nginx) } 1 .. $n;
     print {$_} "POST /submit HTTP/1.1\r\nHost: x\r\nContent-Type: $Type\r\n"
