@@ -9,6 +9,7 @@
 #include <ngx_antenna_mover.h>
 
 #include <dirent.h>
+#include <sys/file.h>
 
 
 #define NGX_ANTENNA_TMP_AGE  3600     /* sec, whoever left it */
@@ -28,6 +29,7 @@ static ngx_int_t ngx_antenna_scan_push(ngx_antenna_scan_t *scan,
     const char *name);
 static void ngx_antenna_scan_tmp(ngx_antenna_scan_ctx_t *ctx, DIR *dir);
 static ngx_uint_t ngx_antenna_scan_dead(const char *name);
+static ngx_uint_t ngx_antenna_scan_idle(int dir, const char *name);
 static const char *ngx_antenna_name_field(const char *name, ngx_uint_t n);
 static void ngx_antenna_scan_error(ngx_antenna_scan_t *scan,
     const char *call);
@@ -211,7 +213,8 @@ ngx_antenna_scan_tmp(ngx_antenna_scan_ctx_t *ctx, DIR *dir)
         }
 
         if (ngx_antenna_scan_dead(de->d_name)
-            || st.st_mtime < now - NGX_ANTENNA_TMP_AGE)
+            || (st.st_mtime < now - NGX_ANTENNA_TMP_AGE
+                && ngx_antenna_scan_idle(dirfd(dir), de->d_name)))
         {
             (void) unlinkat(dirfd(dir), de->d_name, 0);
         }
@@ -234,6 +237,28 @@ ngx_antenna_scan_dead(const char *name)
     }
 
     return pid <= 0 || (kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH);
+}
+
+
+/* a clock that is set makes files old that are being written */
+
+static ngx_uint_t
+ngx_antenna_scan_idle(int dir, const char *name)
+{
+    int         fd;
+    ngx_uint_t  idle;
+
+    fd = openat(dir, name, O_RDONLY|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC);
+
+    if (fd == -1) {
+        return 0;
+    }
+
+    idle = (flock(fd, LOCK_EX|LOCK_NB) == 0);
+
+    (void) close(fd);
+
+    return idle;
 }
 
 

@@ -8,6 +8,7 @@
 
 #include <ngx_antenna_spool.h>
 
+#include <sys/file.h>
 #include <sys/statvfs.h>
 
 
@@ -76,6 +77,10 @@ ngx_antenna_file_open(ngx_antenna_spool_file_t *file)
     if (file->fd == NGX_INVALID_FILE) {
         return ngx_antenna_file_error(file, "open()", file->tmp);
     }
+
+    /* it is no garbage, however old it looks */
+
+    (void) flock(file->fd, LOCK_SH|LOCK_NB);
 
     if (ngx_antenna_file_room(file) != NGX_OK) {
         ngx_antenna_file_discard(file);

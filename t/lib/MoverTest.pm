@@ -27,8 +27,9 @@ use TeckenTest::Process qw(
 );
 
 our @EXPORT_OK = qw(
-    arm disarm drained fault_env files get_all hold keys_of_crash let_go
-    missing mover new_files new_id owner s3_storage spool submit tree_storage
+    acked arm clients disarm drained fault_env files finish get_all hold
+    keys_of_crash let_go missing mover new_files new_id owner s3_storage spool
+    submit tree_storage
 );
 
 my ($Serial, $Fault_id, %Held, @Dirs) = (0, 0);
@@ -147,7 +148,7 @@ sub submit
 
     my $note = $options{note} // 'n' . ++$Serial;
     my $dumps = $options{dumps}
-                // { upload_file_minidump => 'MDMP' . pattern(1000) . $note };
+                // { upload_file_minidump => dump_of($note) };
 
     my @parts = ([ ProductName => 'Firefox' ], [ Version => '1.0' ],
                  [ Note => $note ]);
@@ -166,6 +167,73 @@ sub submit
 
     return { status => 200, id => $id, dumps => $dumps, note => $note };
 }
+
+
+# So many clients that post crash after crash until finish().
+sub clients
+{
+    my ($nginx, $n) = @_;
+
+    my $self = { log => temp_dir('clients') };
+    push @Dirs, [ $$, $self->{log} ];
+
+    $self->{stop} = "$self->{log}/stop";
+    $self->{log} .= '/log';
+    write_file($self->{log}, '');
+
+    $self->{pids} = [ map { my $client = $_; fork_child(sub {
+        my ($parent) = @_;
+
+        $| = 1;
+
+        for (my $i = 1; !-e $self->{stop} && getppid() == $parent; $i++) {
+            my $note = "$$-$client-$i";
+            my $crash = submit($nginx, note => $note);
+
+            print +($crash->{id} // "status $crash->{status}") . " $note\n";
+        }
+    }, $self->{log}) } 1 .. $n ];
+
+    return $self;
+}
+
+
+# What they were told until now: crashes like those of submit(), and the
+# lines of those that got no id.
+sub acked
+{
+    my ($clients) = @_;
+
+    my (@crashes, @others);
+
+    for (slurp($clients->{log}) =~ /^(.*)\n/mg) {
+        my ($id, $note) = /^(\S{36}) (\S+)\z/;
+
+        if (!$note) {
+            push @others, $_;
+            next;
+        }
+
+        push @crashes, { id => $id, note => $note, dumps => {
+            upload_file_minidump => dump_of($note) } };
+    }
+
+    return (\@crashes, \@others);
+}
+
+
+sub finish
+{
+    my ($clients) = @_;
+
+    write_file($clients->{stop}, '');
+    waitpid $_, 0 for @{ $clients->{pids} };
+
+    return acked($clients);
+}
+
+
+sub dump_of { return 'MDMP' . pattern(1000) . $_[0] }
 
 
 # [ dump names, the dumps in the order of their parts, raw crash ]
