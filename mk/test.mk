@@ -23,9 +23,11 @@ fuzz-short: | deps-test
 		|| { tail -n 40 $(TEST_DIR)/fuzz.log; exit 1; }
 
 #: test-faults      the suites of faults and of the spool at length: 200 kills,
-#:                  100,000 crashes, 20 power cuts of each kind; an hour
+#:                  100,000 crashes, 20 power cuts of each kind, each call of a
+#:                  crash's way failing; an hour or two
 test-faults: deps-test
-	@SPOOL_ROUNDS=200 SPOOL_CRASHES=100000 SPOOL_CUTS=20 \
+	@SPOOL_ROUNDS=200 SPOOL_CRASHES=100000 SPOOL_CUTS=20 SPOOL_EACH=1 \
+		SPOOL_OUTAGE=300 SPOOL_RELOADS=60 \
 		$(MAKE) suites UNIT_TESTS= \
 		SUITES="$(wildcard t/faults/*.t t/antenna-*.t)"
 
