@@ -2,13 +2,14 @@
 -- License, v. 2.0. If a copy of the MPL was not distributed with this
 -- file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
--- one path, POST with the body in a file; prints what TeckenBench::Wrk reads
+-- one path, POST with the body in a file; args: the file, its content type;
+-- prints what TeckenBench::Wrk reads
 
 function init(args)
     local file = assert(io.open(args[1], "rb"))
 
     wrk.method = "POST"
-    wrk.headers["Content-Type"] = "application/json"
+    wrk.headers["Content-Type"] = args[2]
     wrk.body = file:read("*a")
 
     file:close()

@@ -20,9 +20,9 @@ use TeckenTest::Process qw(
 use constant TICK_USEC => 1_000_000 / POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
 
-# http: the text of http {}, where %PORT% and %DIR% are replaced; workers;
-# files: { name => text } below %DIR%; threads: they may use all processors,
-# and so may a single worker.
+# http: the text of http {}, where %PORT% and %DIR% are replaced; main: what
+# is outside of it; workers; files: { name => text } below %DIR%; threads: they
+# may use all processors, and so may a single worker.
 sub start
 {
     my ($class, %options) = @_;
@@ -31,6 +31,7 @@ sub start
         dir => temp_dir('tecken-bench'), port => free_port(),
         owner => $$, workers => $options{workers} // 1,
         zone => $options{zone} // '16m', threads => $options{threads},
+        main => $options{main} // '',
     }, $class;
 
     my $files = $options{files} // {};
@@ -58,6 +59,15 @@ sub version
     my ($version) = `@{[ binary() ]} -v 2>&1` =~ m{nginx/(\S+)};
 
     return $version // 'unknown';
+}
+
+
+# Has the only worker a processor of its own?
+sub bound
+{
+    my ($self) = @_;
+
+    return $self->{workers} == 1 && cpus() > 1 && !$self->{threads};
 }
 
 
@@ -114,16 +124,21 @@ sub cpu_usec
 }
 
 
-# Resident memory of all workers, shared memory included.
-sub rss_kib
+# Resident memory of all workers, shared memory included; peak: the most that
+# it has been.
+sub rss_kib  { return $_[0]->_memory('VmRSS') }
+sub peak_kib { return $_[0]->_memory('VmHWM') }
+
+
+sub _memory
 {
-    my ($self) = @_;
+    my ($self, $field) = @_;
 
     my $kib = 0;
 
     for my $pid ($self->workers) {
-        my ($rss) = slurp("/proc/$pid/status") =~ /^VmRSS:\s+(\d+) kB/m;
-        $kib += $rss;
+        my ($n) = slurp("/proc/$pid/status") =~ /^$field:\s+(\d+) kB/m;
+        $kib += $n;
     }
 
     return $kib;
@@ -238,8 +253,7 @@ sub _conf
 
     my $modules = join '', map { "load_module $_;\n" }
                   split ' ', $ENV{TEST_NGINX_LOAD_MODULES} // '';
-    my $affinity = $self->{workers} == 1 && cpus() > 1 && !$self->{threads}
-                   ? 'worker_cpu_affinity 01;' : '';
+    my $affinity = $self->bound ? 'worker_cpu_affinity 01;' : '';
 
     my $conf = <<"END";
 $modules
@@ -249,6 +263,7 @@ error_log logs/error.log error;
 worker_processes $self->{workers};
 $affinity
 worker_rlimit_nofile 8192;
+$self->{main}
 
 events { worker_connections 4096; }
 

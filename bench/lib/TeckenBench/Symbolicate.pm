@@ -11,10 +11,10 @@ use warnings;
 
 use File::Copy qw(copy);
 use File::Path qw(make_path);
-use IO::Socket::INET;
 use JSON::PP;
 use Time::HiRes qw(time);
 
+use TeckenBench::Client qw(connect_to mean p99 post receive send_post);
 use TeckenBench::Nginx;
 use TeckenBench::Wrk;
 use TeckenTest::FaultProxy;
@@ -26,6 +26,8 @@ use constant {
     HERD => 200,
     QUIET => 5000,                   # requests when nothing is built
 };
+
+my @post = ('/symbolicate/v5', 'application/json');
 
 my @small = (
     [ 'libc.so.6', 'EC61AC938E5A39B16F9FBD350E3169A50', 'libc.so.6.sym' ],
@@ -121,14 +123,14 @@ END
         {
             my $r = TeckenBench::Wrk::run(
                 $nginx, path => '/symbolicate/v5', host => $host,
-                seconds => 1, script => 'post', args => [ $file ]);
+                seconds => 1, script => 'post', args => [ $file, $post[1] ]);
 
             push @{ $cpu{$host} }, $r->{cpu_usec};
             $rps = $r->{rps} if $host eq 'symbolicate';
         }
 
-        push @ratio, _mean(@{ $cpu{symbolicate} }) / _mean(@{ $cpu{plain} });
-        push @cpu, _mean(@{ $cpu{symbolicate} });
+        push @ratio, mean(@{ $cpu{symbolicate} }) / mean(@{ $cpu{plain} });
+        push @cpu, mean(@{ $cpu{symbolicate} });
         push @rps, $rps;
     }
 
@@ -159,11 +161,11 @@ sub measure_during
         $self->_install($nginx, @small, $large);
         _warm($nginx, $body);
 
-        my $socket = _connect($nginx);
+        my $socket = connect_to($nginx);
         my @quiet = map { _timed($socket, $body) } 1 .. QUIET / 2;
 
         my $pid = fork_child(sub {
-            my $answer = _post(_connect($nginx), $cold);
+            my $answer = _post(connect_to($nginx), $cold);
             die "no large module: $answer\n" if $answer !~ /"function"/;
         });
 
@@ -174,8 +176,8 @@ sub measure_during
 
         push @quiet, map { _timed($socket, $body) } 1 .. QUIET / 2;
 
-        push @before, _p99(@quiet) * 1e6;
-        push @during, _p99(@busy) * 1e6;
+        push @before, p99(@quiet) * 1e6;
+        push @during, p99(@busy) * 1e6;
         push @ratio, $during[-1] / $before[-1];
 
         $nginx->stop;
@@ -215,12 +217,12 @@ sub measure_herd
         $proxy->reset;
         $proxy->mode('latency', ms => 200);
 
-        my @client = map { _connect($nginx) } 1 .. HERD;
+        my @client = map { connect_to($nginx) } 1 .. HERD;
 
-        _send($_, $body) for @client;
+        send_post($_, @post, $body) for @client;
 
         for my $client (@client) {
-            my $answer = _receive($client);
+            my $answer = receive($client);
             die "a client of the herd got: $answer\n"
                 if $answer !~ /"function"/;
         }
@@ -381,7 +383,7 @@ sub _warm
     my ($nginx, $body) = @_;
 
     for (1 .. 10) {
-        my $answer = _post(_connect($nginx), $body);
+        my $answer = _post(connect_to($nginx), $body);
         my ($found) = $answer =~ /"found_modules": \{(.*?)\}/;
 
         return $answer if $found && $found !~ /false|null/;
@@ -400,79 +402,11 @@ sub _put
 }
 
 
-sub _connect
-{
-    my ($nginx) = @_;
-
-    return IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                                 PeerPort => $nginx->port, Timeout => 120)
-        // die "connect: $!\n";
-}
-
-
-sub _send
-{
-    my ($socket, $body) = @_;
-
-    my $head = "POST /symbolicate/v5 HTTP/1.1\r\nHost: symbolicate\r\n"
-             . "Content-Type: application/json\r\n"
-             . "Content-Length: " . length($body) . "\r\n\r\n";
-
-    syswrite($socket, $head . $body) == length($head) + length $body
-        or die "write: $!\n";
-}
-
-
-# The body of an answer on a connection that stays open.
-sub _receive
-{
-    my ($socket) = @_;
-
-    my $text = '';
-
-    until ($text =~ /\r\n\r\n/) {
-        sysread($socket, $text, 65536, length $text) or die "read: $!\n";
-    }
-
-    my ($head, $body) = split /\r\n\r\n/, $text, 2;
-
-    if ($head =~ /^content-length:\s*(\d+)/mi) {
-        while (length $body < $1) {
-            sysread($socket, $body, 65536, length $body) or die "read: $!\n";
-        }
-
-    } else {
-        until ($body =~ /(?:\A|\r\n)0\r\n\r\n\z/) {
-            sysread($socket, $body, 65536, length $body) or die "read: $!\n";
-        }
-
-        $body =~ s/\G([0-9a-f]+)\r\n//i;
-
-        my $all = '';
-        my $size = hex $1;
-
-        while ($size) {
-            $all .= substr $body, 0, $size, '';
-            $body =~ s/\A\r\n([0-9a-f]+)\r\n//i or last;
-            $size = hex $1;
-        }
-
-        $body = $all;
-    }
-
-    die "answer: $head\n$body\n" if $head !~ m{^HTTP/1\.1 200 };
-
-    return $body;
-}
-
-
 sub _post
 {
     my ($socket, $body) = @_;
 
-    _send($socket, $body);
-
-    return _receive($socket);
+    return post($socket, @post, $body);
 }
 
 
@@ -496,23 +430,6 @@ sub _ended
     die "the client of the large module failed\n" if $ended == $pid && $?;
 
     return $ended == $pid;
-}
-
-
-sub _p99
-{
-    my @sorted = sort { $a <=> $b } @_;
-
-    return $sorted[@sorted * 0.99];
-}
-
-
-sub _mean
-{
-    my $sum = 0;
-    $sum += $_ for @_;
-
-    return $sum / @_;
 }
 
 

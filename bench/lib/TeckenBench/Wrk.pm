@@ -16,7 +16,7 @@ use TeckenBench::Nginx;
 my $scripts = dirname(__FILE__) . '/../../wrk';
 
 
-# Runs wrk against nginx; options: path, host, seconds, script
+# Runs wrk against nginx; options: path, host, seconds, connections, script
 # and its args.
 # Returns { requests, rps, cpu_usec }: the last is the workers' processor
 # time for one request.
@@ -26,14 +26,14 @@ sub run
 
     my $script = $options{script} // 'plain';
 
-    # not on the worker's processor
-    my @command = TeckenBench::Nginx::cpus() > 1
+    # not on the worker's processor, if that has one
+    my @command = $nginx->bound
                   ? ('taskset', '-c', '1-' . (TeckenBench::Nginx::cpus() - 1))
                   : ();
 
-    push @command, 'wrk', '-t1', '-c64', "-d$options{seconds}s",
-        '--timeout', '30s', '-H', "Host: $options{host}",
-        '-s', "$scripts/$script.lua",
+    push @command, 'wrk', '-t1', '-c' . ($options{connections} // 64),
+        "-d$options{seconds}s", '--timeout', '30s',
+        '-H', "Host: $options{host}", '-s', "$scripts/$script.lua",
         $nginx->url($options{path}), '--', @{ $options{args} // [] };
 
     my $before = $nginx->cpu_usec;
