@@ -154,9 +154,34 @@ struct ngx_tecken_fetch_s {
 };
 
 
-/* ngx_tecken_fetch.c: the owner's work */
+/* ngx_tecken_fetch.c: the owner's work; own(), go(), land() may free f */
 
 void ngx_tecken_fetch_own(ngx_tecken_fetch_t *f);
+
+/*
+ * Goes on until something is to be waited for.  NGX_OK: f->source is to be
+ * asked; NGX_DECLINED: the one after it; NGX_BUSY, NGX_ERROR: this is the end.
+ */
+void ngx_tecken_fetch_go(ngx_tecken_fetch_t *f, ngx_int_t rc);
+
+/* f->source has it, its turn is awaited: as go() wants it, or NGX_AGAIN */
+ngx_int_t ngx_tecken_fetch_take(ngx_tecken_fetch_t *f);
+
+void ngx_tecken_fetch_land(ngx_tecken_fetch_t *f, ngx_uint_t code,
+    ngx_tecken_metric_t *metric);
+
+/* of a request that waits for it, if any */
+ngx_log_t *ngx_tecken_fetch_log(ngx_tecken_fetch_t *f);
+
+/* ngx_tecken_fetch_source.c: f->source; as go() wants it, or NGX_AGAIN */
+ngx_int_t ngx_tecken_fetch_ask(ngx_tecken_fetch_t *f);
+
+/* ends what is under way there; the next one is to be asked */
+void ngx_tecken_fetch_source_failed(ngx_tecken_fetch_t *f,
+    ngx_uint_t attempts, ngx_str_t *error);
+
+#define ngx_tecken_fetch_storage(f)                                           \
+    (((ngx_tecken_storage_t **) (f)->conf->sources->elts)[(f)->source])
 
 /*
  * ngx_tecken_fetch_flight.c: NGX_OK: *value is known; NGX_DONE: f is the
