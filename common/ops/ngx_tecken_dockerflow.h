@@ -81,4 +81,14 @@ ngx_int_t ngx_tecken_dockerflow_version(ngx_http_request_t *r,
 ngx_int_t ngx_tecken_dockerflow_broken(ngx_http_request_t *r);
 
 
+/* what the endpoints share */
+
+/* GET or HEAD, without a body: NGX_OK, or a status */
+ngx_int_t ngx_tecken_dockerflow_method(ngx_http_request_t *r);
+ngx_int_t ngx_tecken_dockerflow_no_store(ngx_http_request_t *r);
+
+/* the whole answer in one buffer, status and type are set */
+ngx_int_t ngx_tecken_dockerflow_send(ngx_http_request_t *r, ngx_buf_t *b);
+
+
 #endif /* _NGX_TECKEN_DOCKERFLOW_H_INCLUDED_ */
