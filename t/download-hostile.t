@@ -65,7 +65,7 @@ sub exchange
     local $SIG{PIPE} = 'IGNORE';
     local $SIG{ALRM} = sub { die "no answer\n" };
 
-    alarm 30;
+    alarm 60;
     syswrite $socket, $bytes;
     1 while sysread $socket, $got, 1 << 16, length $got;
     alarm 0;

@@ -68,7 +68,7 @@ sub answer
     local $/;
     local $SIG{ALRM} = sub { die "no answer\n" };
 
-    alarm 20;
+    alarm 60;
     my $text = <$socket>;
     alarm 0;
 

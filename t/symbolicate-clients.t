@@ -52,7 +52,7 @@ sub rest_of
     my $text = '';
 
     local $SIG{ALRM} = sub { die "no end after " . length($text) . " bytes\n" };
-    alarm 20;
+    alarm 60;
     1 while sysread $client, $text, 4096, length $text;
     alarm 0;
 

@@ -350,7 +350,7 @@ sub collect
 
     my ($bytes, $select) = ('', IO::Select->new($socket));
 
-    while ($select->can_read(0.15)) {
+    while ($select->can_read(1)) {
         my $n = sysread $socket, $bytes, 1 << 20, length $bytes;
         next if $n;
 
