@@ -8,124 +8,13 @@
 use strict;
 use warnings;
 
-use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
 use TeckenTest qw(:none);
+use TeckenTest::Probe qw(ask begin client clients finish put status take);
 
 my $keys = 0;
-
-
-# A connection that stays, so one that knows its worker.
-sub client
-{
-    my ($nginx) = @_;
-
-    my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 10)
-        or die "connect: $!";
-
-    my $self = { socket => $socket, buffer => '' };
-    $self->{pid} = status($self)->{pid};
-
-    return $self;
-}
-
-
-sub put
-{
-    my ($self, $args) = @_;
-
-    $self->{sent} = time;
-    syswrite $self->{socket},
-             "GET /probe?$args HTTP/1.1\r\nHost: localhost\r\n\r\n";
-
-    return $self;
-}
-
-
-# a request in two halves
-sub begin
-{
-    my ($self) = @_;
-
-    $self->{sent} = time;
-    syswrite $self->{socket}, 'GET /probe?';
-}
-
-
-sub finish
-{
-    my ($self, $args) = @_;
-
-    syswrite $self->{socket},
-             "$args HTTP/1.1\r\nHost: localhost\r\n\r\n";
-
-    return $self;
-}
-
-
-# undef when the connection ends without an answer
-sub take
-{
-    my ($self) = @_;
-
-    my $end = time + 60;
-
-    while (1) {
-        my ($head, $rest) = split /\r\n\r\n/, $self->{buffer}, 2;
-
-        if (defined $rest && $head =~ /^Content-Length: (\d+)/mi
-            && length $rest >= $1)
-        {
-            $self->{seconds} = time - $self->{sent};
-            $self->{buffer} = substr $rest, $1;
-            return substr $rest, 0, $1 - 1;
-        }
-
-        my $bits = '';
-        vec($bits, fileno $self->{socket}, 1) = 1;
-        select $bits, undef, undef, $end - time or die "no answer in time\n";
-
-        sysread $self->{socket}, $self->{buffer}, 65536,
-                length $self->{buffer} or return;
-    }
-}
-
-
-sub ask
-{
-    my ($self, $args) = @_;
-
-    return take(put($self, $args));
-}
-
-
-sub status
-{
-    my ($self) = @_;
-
-    return { map { split / / } split /\n/, ask($self, 'op=status') };
-}
-
-
-# n clients of each of the two workers
-sub clients
-{
-    my ($nginx, $n) = @_;
-
-    my %by;
-
-    return TeckenTest::wait_until('clients of both workers', 20, sub {
-        my $client = client($nginx);
-        my $list = $by{ $client->{pid} } //= [];
-        push @$list, $client if @$list < $n;
-
-        my @full = grep { @$_ == $n } values %by;
-        return @full == 2 && \@full;
-    });
-}
 
 
 sub wait_flights

@@ -12,9 +12,9 @@ use warnings;
 
 use Exporter qw(import);
 use File::Find ();
-use IO::Socket::INET;
 
 use TeckenTest qw(:none);
+use TeckenTest::Probe qw(ask client clients put status take);
 use TeckenTest::Process qw(give_away temp_dir wait_until);
 
 our @EXPORT = qw(
@@ -57,35 +57,12 @@ sub start
 }
 
 
-# A connection that stays, so one that knows its worker.
-sub client
-{
-    my ($nginx) = @_;
-
-    my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 60)
-        or die "connect: $!";
-
-    my $self = { socket => $socket, buffer => '' };
-    $self->{pid} = status($self)->{pid};
-
-    return $self;
-}
-
-
 # one of each of the two workers
 sub both
 {
     my ($nginx) = @_;
 
-    my %by;
-
-    return @{ wait_until('clients of both workers', 20, sub {
-        my $client = client($nginx);
-        $by{ $client->{pid} } //= $client;
-        my @pids = sort keys %by;
-        return @pids == 2 && [ @by{@pids} ];
-    }) };
+    return map { $_->[0] } @{ clients($nginx, 1) };
 }
 
 
@@ -98,65 +75,6 @@ sub beside
         my $client = client($nginx);
         return $client->{pid} == $self->{pid} && $client;
     });
-}
-
-
-sub put
-{
-    my ($self, $args) = @_;
-
-    syswrite $self->{socket},
-             "GET /probe?$args HTTP/1.1\r\nHost: localhost\r\n\r\n";
-
-    return $self;
-}
-
-
-# undef when the connection ends without an answer
-sub take
-{
-    my ($self) = @_;
-
-    my $end = time + 30;
-
-    while (1) {
-        my ($head, $rest) = split /\r\n\r\n/, $self->{buffer}, 2;
-
-        if (defined $rest && $head =~ /^Content-Length: (\d+)/mi
-            && length $rest >= $1)
-        {
-            $self->{buffer} = substr $rest, $1;
-            return substr $rest, 0, $1 - 1;
-        }
-
-        my $bits = '';
-        vec($bits, fileno $self->{socket}, 1) = 1;
-        select $bits, undef, undef, $end - time or die "no answer in time\n";
-
-        sysread $self->{socket}, $self->{buffer}, 65536,
-                length $self->{buffer} or return;
-    }
-}
-
-
-# of a client, or of an nginx on a new connection
-sub ask
-{
-    my ($who, $args) = @_;
-
-    return take(put($who, $args)) if ref $who eq 'HASH';
-
-    my $answer = $who->get("/probe?$args", timeout => 60);
-    return $answer->{status} == 200 ? $answer->{body} =~ s/\n\z//r
-                                    : $answer->{status};
-}
-
-
-sub status
-{
-    my ($who) = @_;
-
-    return { map { split / / } split /\n/, ask($who, 'op=status') };
 }
 
 

@@ -24,7 +24,7 @@
  */
 
 
-#include <ngx_tecken.h>
+#include "ngx_tecken_probe.h"
 #include <ngx_tecken_cache_sh.h>
 
 
@@ -61,10 +61,6 @@ static ngx_int_t ngx_tecken_probe_cache_bench(ngx_http_request_t *r,
     ngx_tecken_cache_t *cache);
 static uint64_t ngx_tecken_probe_cache_nsec(void);
 static void ngx_tecken_probe_cache_kill(ngx_tecken_cache_t *cache);
-static ngx_int_t ngx_tecken_probe_cache_arg(ngx_http_request_t *r,
-    const char *name, ngx_int_t value);
-static ngx_int_t ngx_tecken_probe_cache_send(ngx_http_request_t *r,
-    u_char *text, size_t len);
 static char *ngx_tecken_probe_cache(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
@@ -153,11 +149,11 @@ ngx_tecken_probe_cache_handler(ngx_http_request_t *r)
             p = ngx_sprintf(text, "miss\n");
         }
 
-        return ngx_tecken_probe_cache_send(r, text, p - text);
+        return ngx_tecken_probe_send(r, text, p - text);
 
     case 'd':
         ngx_tecken_cache_set(cache, &key, 0, 0);
-        return ngx_tecken_probe_cache_send(r, (u_char *) "ok\n", 3);
+        return ngx_tecken_probe_send(r, (u_char *) "ok\n", 3);
 
     case 's':
         if (op.len > 3) {
@@ -165,10 +161,10 @@ ngx_tecken_probe_cache_handler(ngx_http_request_t *r)
         }
 
         ngx_tecken_cache_set(cache, &key,
-                             ngx_tecken_probe_cache_arg(r, "value", 1),
-                             ngx_tecken_probe_cache_arg(r, "ttl", 60));
+                             ngx_tecken_probe_arg(r, "value", 1),
+                             ngx_tecken_probe_arg(r, "ttl", 60));
 
-        return ngx_tecken_probe_cache_send(r, (u_char *) "ok\n", 3);
+        return ngx_tecken_probe_send(r, (u_char *) "ok\n", 3);
 
     case 'j':
         return ngx_tecken_probe_cache_join(r, cache, &key);
@@ -208,11 +204,11 @@ ngx_tecken_probe_cache_join(ngx_http_request_t *r, ngx_tecken_cache_t *cache,
     ctx->request = r;
     ctx->cache = cache;
 
-    ctx->timeout = ngx_tecken_probe_cache_arg(r, "timeout", 5000);
-    ctx->msec = ngx_tecken_probe_cache_arg(r, "hold", 0);
-    ctx->value = ngx_tecken_probe_cache_arg(r, "value", 1);
-    ctx->ttl = ngx_tecken_probe_cache_arg(r, "ttl", 60);
-    ctx->again = ngx_tecken_probe_cache_arg(r, "again", 0) ? 1 : 0;
+    ctx->timeout = ngx_tecken_probe_arg(r, "timeout", 5000);
+    ctx->msec = ngx_tecken_probe_arg(r, "hold", 0);
+    ctx->value = ngx_tecken_probe_arg(r, "value", 1);
+    ctx->ttl = ngx_tecken_probe_arg(r, "ttl", 60);
+    ctx->again = ngx_tecken_probe_arg(r, "again", 0) ? 1 : 0;
 
     ngx_str_set(&ctx->result, "land");
     (void) ngx_http_arg(r, (u_char *) "result", 6, &ctx->result);
@@ -231,11 +227,11 @@ ngx_tecken_probe_cache_join(ngx_http_request_t *r, ngx_tecken_cache_t *cache,
     ctx->flight.data = ctx;
 
     rc = ngx_tecken_flight_join(cache, &ctx->flight, ctx->timeout,
-                                ngx_tecken_probe_cache_arg(r, "refresh", 0));
+                                ngx_tecken_probe_arg(r, "refresh", 0));
 
     if (rc == NGX_OK) {
         p = ngx_sprintf(text, "hit %ui\n", ctx->flight.value);
-        return ngx_tecken_probe_cache_send(r, text, p - text);
+        return ngx_tecken_probe_send(r, text, p - text);
     }
 
     cln->handler = ngx_tecken_probe_cache_cleanup;
@@ -362,8 +358,8 @@ ngx_tecken_probe_cache_finish(ngx_tecken_probe_cache_ctx_t *ctx,
 
     ngx_http_set_log_request(c->log, r);
 
-    ngx_http_finalize_request(r, ngx_tecken_probe_cache_send(r,
-                                      (u_char *) text, ngx_strlen(text)));
+    ngx_http_finalize_request(r, ngx_tecken_probe_send(r, (u_char *) text,
+                                                       ngx_strlen(text)));
 
     ngx_http_run_posted_requests(c);
 }
@@ -382,7 +378,7 @@ ngx_tecken_probe_cache_status(ngx_http_request_t *r, ngx_tecken_cache_t *cache)
                     status.capacity, status.keys, status.flights,
                     status.evictions, status.resets, status.bytes, ngx_pid);
 
-    return ngx_tecken_probe_cache_send(r, text, p - text);
+    return ngx_tecken_probe_send(r, text, p - text);
 }
 
 
@@ -398,7 +394,7 @@ ngx_tecken_probe_cache_bench(ngx_http_request_t *r, ngx_tecken_cache_t *cache)
     ngx_tecken_cache_key_t      key, k;
     ngx_tecken_cache_status_t   before, after;
 
-    n = ngx_max(ngx_tecken_probe_cache_arg(r, "n", 1000), 1);
+    n = ngx_max(ngx_tecken_probe_arg(r, "n", 1000), 1);
 
     ngx_tecken_cache_status(cache, &before);
 
@@ -452,7 +448,7 @@ ngx_tecken_probe_cache_bench(ngx_http_request_t *r, ngx_tecken_cache_t *cache)
                     after.evictions - before.evictions, after.keys,
                     (double) after.bytes / after.capacity);
 
-    return ngx_tecken_probe_cache_send(r, text, p - text);
+    return ngx_tecken_probe_send(r, text, p - text);
 }
 
 
@@ -491,64 +487,8 @@ ngx_tecken_probe_cache_kill(ngx_tecken_cache_t *cache)
 }
 
 
-static ngx_int_t
-ngx_tecken_probe_cache_arg(ngx_http_request_t *r, const char *name,
-    ngx_int_t value)
-{
-    ngx_int_t  n;
-    ngx_str_t  arg;
-
-    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &arg) != NGX_OK) {
-        return value;
-    }
-
-    n = ngx_atoi(arg.data, arg.len);
-
-    return (n == NGX_ERROR) ? value : n;
-}
-
-
-static ngx_int_t
-ngx_tecken_probe_cache_send(ngx_http_request_t *r, u_char *text, size_t len)
-{
-    ngx_int_t    rc;
-    ngx_buf_t   *b;
-    ngx_chain_t  out;
-
-    b = ngx_create_temp_buf(r->pool, len);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    b->last = ngx_cpymem(b->pos, text, len);
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = len;
-    ngx_str_set(&r->headers_out.content_type, "text/plain");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
-}
-
-
 static char *
 ngx_tecken_probe_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_tecken_probe_cache_handler;
-
-    return NGX_CONF_OK;
+    return ngx_tecken_probe_handle(cf, ngx_tecken_probe_cache_handler);
 }

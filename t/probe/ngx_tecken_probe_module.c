@@ -26,7 +26,7 @@
  */
 
 
-#include <ngx_tecken.h>
+#include "ngx_tecken_probe.h"
 
 
 #define NGX_TECKEN_PROBE_MODULE_BODY  65536
@@ -54,8 +54,6 @@ static ngx_int_t ngx_tecken_probe_module_body(
     ngx_tecken_probe_module_ctx_t *ctx, ngx_buf_t *b);
 static ngx_int_t ngx_tecken_probe_module_header(ngx_http_request_t *r,
     const char *name, const char *fmt, ...);
-static ngx_msec_t ngx_tecken_probe_module_msec(ngx_http_request_t *r,
-    const char *name);
 static void ngx_tecken_probe_module_cleanup(void *data);
 static char *ngx_tecken_probe_module(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -167,7 +165,7 @@ ngx_tecken_probe_module_handler(ngx_http_request_t *r)
 
     if (rc != NGX_AGAIN) {
 
-        if (rc == NGX_OK && ngx_tecken_probe_module_msec(r, "hold")) {
+        if (rc == NGX_OK && ngx_tecken_probe_arg(r, "hold", 0)) {
             r->main->count++;
             ngx_tecken_probe_module_done(m);
             return NGX_DONE;
@@ -177,7 +175,7 @@ ngx_tecken_probe_module_handler(ngx_http_request_t *r)
                                           ngx_tecken_probe_module_status(rc));
     }
 
-    wait = ngx_tecken_probe_module_msec(r, "wait");
+    wait = ngx_tecken_probe_arg(r, "wait", 0);
     ngx_add_timer(&ctx->event, wait ? wait : 300000);
 
     r->main->count++;
@@ -225,7 +223,7 @@ ngx_tecken_probe_module_done(ngx_tecken_module_t *m)
 
     ctx = m->data;
 
-    hold = ngx_tecken_probe_module_msec(ctx->request, "hold");
+    hold = ngx_tecken_probe_arg(ctx->request, "hold", 0);
 
     if (m->rc == NGX_OK && hold) {
         ctx->hold = 1;
@@ -450,22 +448,6 @@ ngx_tecken_probe_module_header(ngx_http_request_t *r, const char *name,
 }
 
 
-static ngx_msec_t
-ngx_tecken_probe_module_msec(ngx_http_request_t *r, const char *name)
-{
-    ngx_int_t  n;
-    ngx_str_t  arg;
-
-    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &arg) != NGX_OK) {
-        return 0;
-    }
-
-    n = ngx_atoi(arg.data, arg.len);
-
-    return (n == NGX_ERROR) ? 0 : (ngx_msec_t) n;
-}
-
-
 static void
 ngx_tecken_probe_module_cleanup(void *data)
 {
@@ -482,10 +464,5 @@ ngx_tecken_probe_module_cleanup(void *data)
 static char *
 ngx_tecken_probe_module(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_tecken_probe_module_handler;
-
-    return NGX_CONF_OK;
+    return ngx_tecken_probe_handle(cf, ngx_tecken_probe_module_handler);
 }

@@ -23,7 +23,7 @@
  */
 
 
-#include <ngx_tecken.h>
+#include "ngx_tecken_probe.h"
 
 
 typedef struct {
@@ -46,8 +46,6 @@ typedef struct {
 
 
 static ngx_int_t ngx_tecken_probe_ops_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_tecken_probe_ops_arg(ngx_http_request_t *r,
-    const char *name, ngx_int_t value);
 static char *ngx_tecken_probe_ops(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_tecken_probe_series(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -133,8 +131,8 @@ ngx_tecken_probe_ops_handler(ngx_http_request_t *r)
     polcf = ngx_http_get_module_loc_conf(r, ngx_tecken_probe_ops_module);
     m = polcf->metric;
 
-    n = ngx_tecken_probe_ops_arg(r, "n", 1);
-    times = ngx_tecken_probe_ops_arg(r, "times", 1);
+    n = ngx_tecken_probe_arg(r, "n", 1);
+    times = ngx_tecken_probe_arg(r, "times", 1);
 
     for (i = 0; i < times; i++) {
 
@@ -162,20 +160,6 @@ ngx_tecken_probe_ops_handler(ngx_http_request_t *r)
 }
 
 
-static ngx_int_t
-ngx_tecken_probe_ops_arg(ngx_http_request_t *r, const char *name,
-    ngx_int_t value)
-{
-    ngx_str_t  arg;
-
-    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &arg) != NGX_OK) {
-        return value;
-    }
-
-    return ngx_atoi(arg.data, arg.len);
-}
-
-
 static char *
 ngx_tecken_probe_ops(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -184,7 +168,6 @@ ngx_tecken_probe_ops(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_int_t                          n;
     ngx_str_t                         *value;
     ngx_tecken_metric_t              **m;
-    ngx_http_core_loc_conf_t          *clcf;
     ngx_tecken_probe_ops_main_conf_t  *pomcf;
 
     pomcf = ngx_http_conf_get_module_main_conf(cf,
@@ -200,10 +183,7 @@ ngx_tecken_probe_ops(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     m = pomcf->series.elts;
     polcf->metric = m[n - 1];
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_tecken_probe_ops_handler;
-
-    return NGX_CONF_OK;
+    return ngx_tecken_probe_handle(cf, ngx_tecken_probe_ops_handler);
 }
 
 

@@ -36,7 +36,7 @@
  */
 
 
-#include <ngx_tecken.h>
+#include "ngx_tecken_probe.h"
 #include <tk_uri.h>
 
 
@@ -1002,10 +1002,7 @@ ngx_tecken_probe_store_create_conf(ngx_conf_t *cf)
 static char *
 ngx_tecken_probe_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_tecken_probe_store_handler;
+    (void) ngx_tecken_probe_handle(cf, ngx_tecken_probe_store_handler);
 
     return ngx_conf_set_str_slot(cf, cmd, conf);
 }

@@ -29,7 +29,7 @@
  */
 
 
-#include <ngx_tecken.h>
+#include "ngx_tecken_probe.h"
 #include <ngx_tecken_cache_sh.h>
 #include <ngx_tecken_symcache_sh.h>
 #include <tk_symcache_build.h>
@@ -115,10 +115,6 @@ static ngx_int_t ngx_tecken_probe_symcache_bench(
 static void ngx_tecken_probe_symcache_kill(
     ngx_tecken_probe_symcache_ctx_t *ctx, ngx_str_t *step);
 static void ngx_tecken_probe_symcache_break(ngx_tecken_symcache_sh_t *sh);
-static ngx_int_t ngx_tecken_probe_symcache_arg(ngx_http_request_t *r,
-    const char *name, ngx_int_t value);
-static ngx_int_t ngx_tecken_probe_symcache_send(ngx_http_request_t *r,
-    u_char *text, size_t len);
 static char *ngx_tecken_probe_symcache(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
@@ -203,8 +199,8 @@ ngx_tecken_probe_symcache_handler(ngx_http_request_t *r)
     ctx->request = r;
     ctx->pool = tmcf->io_thread_pool;
     ctx->path = tlcf->symcache;
-    ctx->msec = ngx_tecken_probe_symcache_arg(r, "hold", 0);
-    ctx->size = ngx_tecken_probe_symcache_arg(r, "size", 0);
+    ctx->msec = ngx_tecken_probe_arg(r, "hold", 0);
+    ctx->size = ngx_tecken_probe_arg(r, "size", 0);
 
     /* not r->connection: its data is another request in subrequests */
 
@@ -215,7 +211,7 @@ ngx_tecken_probe_symcache_handler(ngx_http_request_t *r)
     ctx->hold.handler = ngx_tecken_probe_symcache_over;
     ctx->hold.log = r->connection->log;
 
-    id[0] = ngx_tecken_probe_symcache_arg(r, "set", 0);
+    id[0] = ngx_tecken_probe_arg(r, "set", 0);
     id[1] = 0;
 
     ngx_tecken_symcache_key(&ctx->key, &file, &debug_id, id);
@@ -234,7 +230,7 @@ ngx_tecken_probe_symcache_handler(ngx_http_request_t *r)
         }
 
         ngx_tecken_symcache_delete(ctx->path, &ctx->key, r->connection->log);
-        return ngx_tecken_probe_symcache_send(r, (u_char *) "ok\n", 3);
+        return ngx_tecken_probe_send(r, (u_char *) "ok\n", 3);
 
     case 't':
         return ngx_tecken_probe_symcache_status(r, ctx->path);
@@ -473,7 +469,7 @@ ngx_tecken_probe_symcache_open(ngx_tecken_probe_symcache_ctx_t *ctx)
 
     if (ctx->op.rc == NGX_AGAIN) {
 
-        if (ngx_tecken_probe_symcache_arg(r, "cancel", 0)) {
+        if (ngx_tecken_probe_arg(r, "cancel", 0)) {
             ngx_tecken_symcache_cancel(&ctx->op);
             ngx_tecken_probe_symcache_finish(ctx, (u_char *) "cancelled\n",
                                              10);
@@ -504,7 +500,7 @@ ngx_tecken_probe_symcache_use(ngx_tecken_probe_symcache_ctx_t *ctx)
         ctx->ref = ctx->op.ref;
         ngx_str_set(&ctx->at, "use");
 
-        if (ngx_tecken_probe_symcache_arg(ctx->request, "prefetch", 0)) {
+        if (ngx_tecken_probe_arg(ctx->request, "prefetch", 0)) {
             ngx_tecken_probe_symcache_post(ctx,
                                        ngx_tecken_probe_symcache_prefetch_run,
                                        ngx_tecken_probe_symcache_prefetched);
@@ -692,8 +688,7 @@ ngx_tecken_probe_symcache_finish(ngx_tecken_probe_symcache_ctx_t *ctx,
 
     ngx_http_set_log_request(c->log, r);
 
-    ngx_http_finalize_request(r,
-                              ngx_tecken_probe_symcache_send(r, text, len));
+    ngx_http_finalize_request(r, ngx_tecken_probe_send(r, text, len));
 
     ngx_http_run_posted_requests(c);
 }
@@ -716,7 +711,7 @@ ngx_tecken_probe_symcache_status(ngx_http_request_t *r,
                     status.corrupt, status.resets, path->sh->cold,
                     path->sh->pending, ngx_pid);
 
-    return ngx_tecken_probe_symcache_send(r, text, p - text);
+    return ngx_tecken_probe_send(r, text, p - text);
 }
 
 
@@ -733,7 +728,7 @@ ngx_tecken_probe_symcache_check(ngx_http_request_t *r,
 
     p = ngx_sprintf(text, "%s\n", wrong);
 
-    return ngx_tecken_probe_symcache_send(r, text, p - text);
+    return ngx_tecken_probe_send(r, text, p - text);
 }
 
 
@@ -811,7 +806,7 @@ ngx_tecken_probe_symcache_bench(ngx_tecken_probe_symcache_ctx_t *ctx)
     ngx_http_request_t  *r;
 
     r = ctx->request;
-    n = ngx_max(ngx_tecken_probe_symcache_arg(r, "n", 1000), 1);
+    n = ngx_max(ngx_tecken_probe_arg(r, "n", 1000), 1);
 
     usec = ngx_tecken_usec();
 
@@ -832,7 +827,7 @@ ngx_tecken_probe_symcache_bench(ngx_tecken_probe_symcache_ctx_t *ctx)
 
     p = ngx_sprintf(text, "%uL\n", usec * 1000 / n);
 
-    return ngx_tecken_probe_symcache_send(r, text, p - text);
+    return ngx_tecken_probe_send(r, text, p - text);
 }
 
 
@@ -911,64 +906,8 @@ ngx_tecken_probe_symcache_break(ngx_tecken_symcache_sh_t *sh)
 }
 
 
-static ngx_int_t
-ngx_tecken_probe_symcache_arg(ngx_http_request_t *r, const char *name,
-    ngx_int_t value)
-{
-    ngx_int_t  n;
-    ngx_str_t  arg;
-
-    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &arg) != NGX_OK) {
-        return value;
-    }
-
-    n = ngx_atoi(arg.data, arg.len);
-
-    return (n == NGX_ERROR) ? value : n;
-}
-
-
-static ngx_int_t
-ngx_tecken_probe_symcache_send(ngx_http_request_t *r, u_char *text, size_t len)
-{
-    ngx_int_t    rc;
-    ngx_buf_t   *b;
-    ngx_chain_t  out;
-
-    b = ngx_create_temp_buf(r->pool, len);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    b->last = ngx_cpymem(b->pos, text, len);
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = len;
-    ngx_str_set(&r->headers_out.content_type, "text/plain");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
-}
-
-
 static char *
 ngx_tecken_probe_symcache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_tecken_probe_symcache_handler;
-
-    return NGX_CONF_OK;
+    return ngx_tecken_probe_handle(cf, ngx_tecken_probe_symcache_handler);
 }
