@@ -15,6 +15,9 @@
  *
  *   tk_sym_reader.c    bytes -> lines
  *   tk_sym_record.c    lines -> records; the current function is collected
+ *   tk_sym_head.c      MODULE, INFO and FILE
+ *   tk_sym_inline.c    INLINE_ORIGIN and INLINE
+ *   tk_sym_rows.c      most line records
  *   tk_sym_func.c      a function -> entries, one for each run of addresses
  *   tk_sym_tangle.c    the same when its records overlap
  *   tk_sym_code.c      entries -> units

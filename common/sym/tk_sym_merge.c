@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "tk_sym_code.h"
+#include "tk_sym_cursor.h"
 
 
 /*
@@ -21,21 +22,6 @@
  * become, all at once and by address; of the entries at an address the line
  * of the latest function counts.  What comes out is code again.
  */
-
-
-/* a function, or a PUBLIC, of a cluster: only where its entries start */
-
-typedef struct {
-    uint64_t         start;
-    uint64_t         next;
-    const uint8_t   *p;
-    tk_sym_kind_t    kind;
-    uint32_t         unit;              /* of the entry, in old */
-    uint32_t         last_unit;
-    uint32_t         name;              /* of a PUBLIC */
-    unsigned         public:1;
-    unsigned         ended:1;
-} tk_sym_cursor_t;
 
 
 typedef struct {
@@ -84,9 +70,6 @@ static int tk_sym_merge_cursors(tk_symcache_build_t *b, tk_sym_merge_t *m);
 static int tk_sym_merge_emit(tk_symcache_build_t *b, tk_sym_merge_t *m,
     const tk_sym_cursor_t *c, uint64_t start);
 static int tk_sym_merge_line(tk_symcache_build_t *b, tk_sym_merge_t *m);
-static void tk_sym_cursor_next(tk_sym_merge_t *m, tk_sym_cursor_t *c);
-static void tk_sym_cursor_unit(tk_sym_merge_t *m, tk_sym_cursor_t *c);
-static int tk_sym_cursor_skip(tk_sym_cursor_t *c);
 static void tk_sym_merge_sift(uint64_t *h, size_t n, size_t i);
 
 
@@ -416,7 +399,7 @@ tk_sym_merge_fold(tk_symcache_build_t *b, tk_sym_merge_t *m)
                 m->winner = *c;
             }
 
-            tk_sym_cursor_next(m, c);
+            tk_sym_cursor_next(c, m->old.data, m->code);
 
             if (c->ended) {
                 heap[0] = heap[--m->heap.n];
@@ -477,8 +460,8 @@ tk_sym_merge_cursors(tk_symcache_build_t *b, tk_sym_merge_t *m)
         memset(c, 0, sizeof(*c));
         c->unit = tk_sym_at(tk_sym_span_t, &b->spans, keys[i])->unit;
         c->last_unit = tk_sym_merge_last_unit(b, m, keys[i]);
-        tk_sym_cursor_unit(m, c);
-        tk_sym_cursor_next(m, c);
+        tk_sym_cursor_unit(c, m->old.data, m->code);
+        tk_sym_cursor_next(c, m->old.data, m->code);
     }
 
     for ( /* void */ ; i < n; i++, c++) {
@@ -540,8 +523,8 @@ tk_sym_merge_emit(tk_symcache_build_t *b, tk_sym_merge_t *m,
         m->reading = m->winner.unit;
         unit = tk_sym_at(tk_sym_unit_t, &m->old, m->reading);
 
-        (void) tk_sym_unit_open(&m->reader, m->code, m->code_size,
-                                unit->code, unit->start);
+        (void) tk_sym_unit_open(&m->reader, m->code, m->code_size, unit->code,
+                                unit->start);
     }
 
     do {
@@ -605,109 +588,6 @@ tk_sym_merge_line(tk_symcache_build_t *b, tk_sym_merge_t *m)
     return tk_sym_code_entry(b, r->start, TK_SYM_SET, keep, r->depth,
                              m->frame, r->place[r->at].file,
                              r->place[r->at].line);
-}
-
-
-/* The next entry of a function; at its end there is a gap. */
-
-static void
-tk_sym_cursor_next(tk_sym_merge_t *m, tk_sym_cursor_t *c)
-{
-    if (c->public || c->unit == c->last_unit) {
-        c->ended = 1;
-        return;
-    }
-
-    c->start = c->next;
-
-    while (!tk_sym_cursor_skip(c)) {
-
-        if (++c->unit == c->last_unit) {
-            c->kind = TK_SYM_GAP;
-            c->ended = (c->start > UINT32_MAX);
-            return;
-        }
-
-        tk_sym_cursor_unit(m, c);
-    }
-}
-
-
-static void
-tk_sym_cursor_unit(tk_sym_merge_t *m, tk_sym_cursor_t *c)
-{
-    uint8_t               head;
-    const uint8_t        *p;
-    const tk_sym_unit_t  *unit;
-
-    unit = tk_sym_at(tk_sym_unit_t, &m->old, c->unit);
-    p = m->code + unit->code;
-
-    head = *p++;
-    p += (head & TK_UNIT_NAME_BYTES) + 1;
-
-    if (head & TK_UNIT_INSIDE) {
-        (void) tk_sym_varint(&p);
-    }
-
-    c->p = p;
-    c->next = unit->start;
-    c->start = unit->start;
-}
-
-
-/* Passes over an entry; 0 if there is none. */
-
-static int
-tk_sym_cursor_skip(tk_sym_cursor_t *c)
-{
-    uint8_t  op;
-
-    c->kind = TK_SYM_SET;
-
-    for ( ;; ) {
-        op = *c->p++;
-
-        if (op >= TK_OP_ENTRY) {
-            c->next += 1u + (op - (unsigned) TK_OP_ENTRY) / TK_ENTRY_LINES;
-            return 1;
-        }
-
-        if (op >= TK_OP_LONG) {
-            c->next += op == TK_OP_LONG ? tk_sym_varint(&c->p)
-                                        : op - (uint32_t) TK_OP_LONG;
-            (void) tk_sym_varint(&c->p);
-            return 1;
-        }
-
-        switch (op) {
-
-        case TK_OP_END:
-            return 0;
-
-        case TK_OP_NONE:
-            c->kind = TK_SYM_GAP;
-            break;
-
-        case TK_OP_BARE:
-            c->kind = TK_SYM_BARE;
-            break;
-
-        case TK_OP_FILE:
-        case TK_OP_POPN:
-            (void) tk_sym_varint(&c->p);
-            break;
-
-        case TK_OP_CALL3:
-        case TK_OP_CALL4:
-            c->p += 3 + op - TK_OP_CALL3;
-            (void) tk_sym_varint(&c->p);
-            break;
-
-        default:
-            break;
-        }
-    }
 }
 
 
