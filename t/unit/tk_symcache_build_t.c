@@ -270,15 +270,33 @@ test_names(void)
 }
 
 
-/* the same file, however the text is cut */
+/* 1 when a text becomes another file if it is cut like that, or is read
+ * otherwise */
+
+static unsigned
+differs(const built_t *whole, const tk_symcache_build_conf_t *conf,
+    const char *text, size_t len, size_t step, const size_t *ends)
+{
+    built_t   other;
+    unsigned  wrong;
+
+    built(&other, conf, text, len, step, ends);
+    wrong = (other.size != whole->size
+             || memcmp(other.data, whole->data, whole->size) != 0);
+    free(other.data);
+
+    return wrong;
+}
+
 
 static void
 test_pieces(void)
 {
-    char     *text;
-    size_t    i, len, ends[2];
-    built_t   whole, split;
-    unsigned  wrong;
+    char                      *text;
+    size_t                     i, len, ends[2];
+    built_t                    whole;
+    unsigned                   wrong;
+    tk_symcache_build_conf_t   narrow;
 
     static const char  small[] =
         HEAD "INFO CODE_ID 1\nFILE 0 a.c\r\nFILE 1 b\\c.h\n"
@@ -293,15 +311,8 @@ test_pieces(void)
 
     for (i = 1; i < sizeof(small) - 1; i++) {
         ends[0] = i;
-        built(&split, NULL, small, sizeof(small) - 1, 0, ends);
-        wrong += (split.size != whole.size
-                  || memcmp(split.data, whole.data, whole.size) != 0);
-        free(split.data);
-
-        built(&split, NULL, small, sizeof(small) - 1, i, NULL);
-        wrong += (split.size != whole.size
-                  || memcmp(split.data, whole.data, whole.size) != 0);
-        free(split.data);
+        wrong += differs(&whole, NULL, small, sizeof(small) - 1, 0, ends);
+        wrong += differs(&whole, NULL, small, sizeof(small) - 1, i, NULL);
     }
 
     tap_is_int(wrong, 0, "cut at any place, and in pieces of any size");
@@ -314,14 +325,17 @@ test_pieces(void)
     wrong = 0;
 
     for (i = 1; i < 200; i += 13) {
-        built(&split, NULL, text, len, i, NULL);
-        wrong += (split.size != whole.size
-                  || memcmp(split.data, whole.data, whole.size) != 0);
-        free(split.data);
+        wrong += differs(&whole, NULL, text, len, i, NULL);
     }
 
     tap_is_int(whole.rc, TK_SYM_OK, "a real file");
     tap_is_int(wrong, 0, "in pieces");
+
+    memset(&narrow, 0, sizeof(narrow));
+    narrow.narrow = 1;
+
+    tap_is_int(differs(&whole, &narrow, text, len, 0, NULL), 0,
+               "without AVX2");
     free(whole.data);
     free(text);
 }

@@ -32,31 +32,44 @@ static unsigned  tap_failures;
 static uint64_t  tap_seed = 0x9e3779b97f4a7c15;
 
 
+/* on one line, whatever the bytes */
+
+static void TAP_UNUSED
+tap_print(FILE *out, const void *data, size_t len)
+{
+    size_t          i;
+    const uint8_t  *p;
+
+    p = data;
+
+    for (i = 0; i < len; i++) {
+        fprintf(out, p[i] >= 0x20 && p[i] < 0x7f ? "%c" : "\\x%02x", p[i]);
+    }
+}
+
+
 static int TAP_UNUSED __attribute__((format(printf, 2, 3)))
 tap_ok(int pass, const char *fmt, ...)
 {
+    char     name[1024];
     va_list  args;
 
     tap_tests++;
     tap_failures += !pass;
 
-    printf("%sok %u - ", pass ? "" : "not ", tap_tests);
-
     va_start(args, fmt);
-    vprintf(fmt, args);
+    vsnprintf(name, sizeof(name), fmt, args);
     va_end(args);
 
+    printf("%sok %u - ", pass ? "" : "not ", tap_tests);
+    tap_print(stdout, name, strlen(name));
     printf("\n");
 
     /* prove drops what a test says on its standard output */
 
     if (!pass) {
         fprintf(stderr, "#   Failed test %u: ", tap_tests);
-
-        va_start(args, fmt);
-        vfprintf(stderr, fmt, args);
-        va_end(args);
-
+        tap_print(stderr, name, strlen(name));
         fprintf(stderr, "\n");
     }
 
@@ -69,17 +82,8 @@ tap_ok(int pass, const char *fmt, ...)
 static void TAP_UNUSED
 tap_diag_bytes(const char *label, const void *data, size_t len)
 {
-    size_t          i;
-    const uint8_t  *p;
-
-    p = data;
-
     fprintf(stderr, "# %8s (%zu): ", label, len);
-
-    for (i = 0; i < len; i++) {
-        fprintf(stderr, p[i] >= 0x20 && p[i] < 0x7f ? "%c" : "\\x%02x", p[i]);
-    }
-
+    tap_print(stderr, data, len);
     fprintf(stderr, "\n");
 }
 
