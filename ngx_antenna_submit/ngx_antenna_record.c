@@ -27,7 +27,7 @@ static ngx_antenna_buf_t *ngx_antenna_buf_alloc(ngx_log_t *log);
 
 /* buffers to be used again: of all spools, most are needed at once */
 
-#define NGX_ANTENNA_FREE_BUFS  64
+#define NGX_ANTENNA_FREE_BUFS  256
 
 static ngx_antenna_buf_t  *ngx_antenna_free_bufs;
 static ngx_uint_t          ngx_antenna_nfree_bufs;
@@ -125,7 +125,7 @@ ngx_antenna_record_write(ngx_antenna_record_t *rec, const u_char *data,
     SHA256_Update(&rec->sha256, data, len);
     rec->objects[rec->n - 1].length += len;
 
-    if (rec->nfull >= NGX_ANTENNA_BUFS) {
+    if (rec->nfull >= NGX_ANTENNA_MOST) {
         ngx_antenna_record_flush(rec);
 
         if (rec->rc != NGX_AGAIN) {
@@ -133,9 +133,9 @@ ngx_antenna_record_write(ngx_antenna_record_t *rec, const u_char *data,
         }
     }
 
-    /* one buffer is written while the next one is filled */
+    /* some are written while the next ones are filled */
 
-    if (rec->posted && rec->nfull) {
+    if (rec->posted && rec->nfull >= NGX_ANTENNA_LARGE) {
         rec->waiting = 1;
         return NGX_AGAIN;
     }
@@ -147,7 +147,10 @@ ngx_antenna_record_write(ngx_antenna_record_t *rec, const u_char *data,
 void
 ngx_antenna_record_flush(ngx_antenna_record_t *rec)
 {
-    if (rec->rc != NGX_AGAIN || rec->posted || rec->nfull == 0) {
+    if (rec->rc != NGX_AGAIN || rec->posted
+        || rec->nfull < (rec->streamed ? NGX_ANTENNA_MORE
+                                       : NGX_ANTENNA_LARGE))
+    {
         return;
     }
 
@@ -484,7 +487,8 @@ ngx_antenna_record_done(ngx_tecken_task_t *task)
 
         ngx_antenna_spool_added(rec->spool, &rec->file);
 
-    } else if ((rec->committing || (rec->nfull && !rec->destroyed))
+    } else if ((rec->committing
+                || (rec->nfull >= NGX_ANTENNA_MORE && !rec->destroyed))
                && ngx_antenna_record_post(rec) != NGX_OK)
     {
         rec->rc = NGX_ERROR;

@@ -250,8 +250,12 @@ ngx_int_t ngx_antenna_spool_next(ngx_antenna_spool_t *spool,
 
 /* private to the spool */
 
-#define NGX_ANTENNA_BUF       65536
-#define NGX_ANTENNA_BUFS      4       /* for one turn of a thread */
+#define NGX_ANTENNA_BUF       16384
+
+/* full buffers: a crash gets a file; more go to it; at most for one turn */
+#define NGX_ANTENNA_LARGE     4
+#define NGX_ANTENNA_MORE      2
+#define NGX_ANTENNA_MOST      16
 
 
 struct ngx_antenna_buf_s {
