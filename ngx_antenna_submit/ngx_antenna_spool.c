@@ -307,8 +307,8 @@ ngx_antenna_spool_one_device(ngx_antenna_spool_t *spool, dev_t dev,
 }
 
 
-void
-ngx_antenna_spools_init_worker(ngx_array_t *spools)
+ngx_int_t
+ngx_antenna_spools_init_worker(ngx_cycle_t *cycle, ngx_array_t *spools)
 {
     ngx_time_t            *tp;
     ngx_uint_t             i;
@@ -323,7 +323,18 @@ ngx_antenna_spools_init_worker(ngx_array_t *spools)
         ngx_queue_init(&spool[i]->ready);
         spool[i]->batches = 0;
         spool[i]->number = 0;
+        spool[i]->syncs = NULL;
+        spool[i]->syncing = 0;
+
+        if (ngx_thread_mutex_create(&spool[i]->mutex, cycle->log) != NGX_OK
+            || ngx_thread_cond_create(&spool[i]->synced, cycle->log)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
+
+    return NGX_OK;
 }
 
 

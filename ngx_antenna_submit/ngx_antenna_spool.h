@@ -85,6 +85,27 @@ typedef struct ngx_antenna_buf_s     ngx_antenna_buf_t;
 typedef void (*ngx_antenna_record_handler_pt)(ngx_antenna_record_t *rec);
 
 
+/* what went wrong in a thread, to be logged in the event loop */
+
+typedef struct {
+    ngx_err_t                     err;
+    const char                   *call;       /* NULL: nothing */
+    const u_char                 *name;
+} ngx_antenna_spool_error_t;
+
+
+/* a thread that waits for new/ to be synced, on its stack */
+
+typedef struct ngx_antenna_spool_sync_s  ngx_antenna_spool_sync_t;
+
+struct ngx_antenna_spool_sync_s {
+    ngx_antenna_spool_sync_t     *next;
+    ngx_int_t                     rc;
+    ngx_antenna_spool_error_t     error;
+    unsigned                      done:1;
+};
+
+
 struct ngx_antenna_spool_s {
     ngx_str_t                     path;
     ngx_str_t                     tmp;        /* with a slash at its end */
@@ -116,16 +137,12 @@ struct ngx_antenna_spool_s {
     ngx_queue_t                   ready;      /* records for the next file */
     ngx_uint_t                    batches;    /* files being committed */
     ngx_uint_t                    number;
+
+    ngx_thread_mutex_t            mutex;      /* of its threads */
+    ngx_thread_cond_t             synced;
+    ngx_antenna_spool_sync_t     *syncs;      /* for the next one */
+    ngx_uint_t                    syncing;    /* new/ is being synced */
 };
-
-
-/* what went wrong in a thread, to be logged in the event loop */
-
-typedef struct {
-    ngx_err_t                     err;
-    const char                   *call;       /* NULL: nothing */
-    const u_char                 *name;
-} ngx_antenna_spool_error_t;
 
 
 /* a file while it is written; the thread's while a task is posted */
@@ -237,7 +254,8 @@ ngx_antenna_spool_t *ngx_antenna_spool_add(ngx_conf_t *cf,
     ngx_array_t *spools, ngx_antenna_spool_t *conf);
 
 /* in a worker: before the first record, and at its end */
-void ngx_antenna_spools_init_worker(ngx_array_t *spools);
+ngx_int_t ngx_antenna_spools_init_worker(ngx_cycle_t *cycle,
+    ngx_array_t *spools);
 void ngx_antenna_spools_exit_worker(ngx_array_t *spools);
 
 /*

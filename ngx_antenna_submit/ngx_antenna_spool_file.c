@@ -31,6 +31,7 @@ static ngx_int_t ngx_antenna_file_room(ngx_antenna_spool_file_t *file);
 static ngx_int_t ngx_antenna_file_rename(ngx_antenna_spool_file_t *file);
 static ngx_int_t ngx_antenna_file_sync(ngx_antenna_spool_file_t *file);
 static ngx_int_t ngx_antenna_file_sync_dir(ngx_antenna_spool_file_t *file);
+static ngx_int_t ngx_antenna_file_sync_new(ngx_antenna_spool_file_t *file);
 static ngx_int_t ngx_antenna_file_alive(ngx_antenna_spool_file_t *file);
 static uint64_t ngx_antenna_file_usec(void);
 
@@ -265,8 +266,67 @@ ngx_antenna_file_sync(ngx_antenna_spool_file_t *file)
 }
 
 
+/*
+ * One sync of new/ is for all who have renamed their files before it begins;
+ * those who come later share the next one.
+ */
+
 static ngx_int_t
 ngx_antenna_file_sync_dir(ngx_antenna_spool_file_t *file)
+{
+    ngx_log_t                *log;
+    ngx_antenna_spool_t      *spool;
+    ngx_antenna_spool_sync_t  sync, *first, *next;
+
+    log = ngx_cycle->log;
+    spool = file->spool;
+    sync.done = 0;
+
+    if (ngx_thread_mutex_lock(&spool->mutex, log) != NGX_OK) {
+        return ngx_antenna_file_sync_new(file);
+    }
+
+    sync.next = spool->syncs;
+    spool->syncs = &sync;
+
+    while (!sync.done && spool->syncing) {
+        (void) ngx_thread_cond_wait(&spool->synced, &spool->mutex, log);
+    }
+
+    if (!sync.done) {
+        first = spool->syncs;
+        spool->syncs = NULL;
+        spool->syncing = 1;
+
+        (void) ngx_thread_mutex_unlock(&spool->mutex, log);
+
+        sync.rc = ngx_antenna_file_sync_new(file);
+
+        (void) ngx_thread_mutex_lock(&spool->mutex, log);
+
+        for ( /* void */ ; first; first = next) {
+            next = first->next;
+
+            first->rc = sync.rc;
+            first->error = file->error;
+            first->done = 1;
+        }
+
+        spool->syncing = 0;
+
+        (void) pthread_cond_broadcast(&spool->synced);
+    }
+
+    (void) ngx_thread_mutex_unlock(&spool->mutex, log);
+
+    file->error = sync.error;
+
+    return sync.rc;
+}
+
+
+static ngx_int_t
+ngx_antenna_file_sync_new(ngx_antenna_spool_file_t *file)
 {
     ngx_fd_t   fd;
     ngx_err_t  err;

@@ -594,7 +594,9 @@ ngx_antenna_submit_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    ngx_antenna_spools_init_worker(&amcf->spools);
+    if (ngx_antenna_spools_init_worker(cycle, &amcf->spools) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_antenna_submit_movers(cycle, amcf);
 }
