@@ -529,7 +529,7 @@ test_write(void)
     out_t              out;
     char               long_[3000];
     size_t             k;
-    uint8_t            hash[32];
+    uint8_t            hash[32], agent[100000];
     char               note[TK_DUMPS_NOTE];
     unsigned           writes;
     tk_dumps_t         dumps;
@@ -596,7 +596,11 @@ test_write(void)
 
     free(out.data);
 
-    /* whatever write fails, that is all */
+    /* whatever write fails, that is all; small pieces are one */
+
+    memset(agent, 'x', sizeof(agent));
+    crash.user_agent.data = agent;
+    crash.user_agent.len = sizeof(agent);
 
     writes = 0;
 
