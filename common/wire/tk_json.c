@@ -13,9 +13,11 @@
 
 
 #define TK_MALFORMED  0xffffffff
+#define TK_BYTES(c)   (0x0101010101010101ULL * (c))
 #define TK_LOG_UNIT   (sizeof("\\xE2\\x80\\xA8") - 1)
 
 
+static const uint8_t *tk_json_plain(const uint8_t *p, const uint8_t *last);
 static size_t tk_json_char(uint8_t *dst, uint32_t u);
 static size_t tk_json_hex4(uint8_t *dst, uint32_t u);
 static int tk_log_plain(uint32_t u);
@@ -38,12 +40,7 @@ tk_json_escape(uint8_t *dst, const uint8_t *src, size_t len)
     while (src < last) {
 
         start = src;
-
-        while (src < last && *src >= 0x20 && *src < 0x7f && *src != '"'
-               && *src != '\\')
-        {
-            src++;
-        }
+        src = tk_json_plain(src, last);
 
         if (src != start) {
             if (dst) {
@@ -64,6 +61,41 @@ tk_json_escape(uint8_t *dst, const uint8_t *src, size_t len)
     }
 
     return n;
+}
+
+
+/* the first byte that is not as it is, eight at a time */
+
+static const uint8_t *
+tk_json_plain(const uint8_t *p, const uint8_t *last)
+{
+    uint64_t  w, quote, backslash, del;
+
+    while (last - p >= 8) {
+        memcpy(&w, p, 8);
+
+        quote = w ^ TK_BYTES('"');
+        backslash = w ^ TK_BYTES('\\');
+        del = w ^ TK_BYTES(0x7f);
+
+        if (((w | ((w - TK_BYTES(0x20)) & ~w)
+              | ((quote - TK_BYTES(1)) & ~quote)
+              | ((backslash - TK_BYTES(1)) & ~backslash)
+              | ((del - TK_BYTES(1)) & ~del))
+             & TK_BYTES(0x80))
+            != 0)
+        {
+            break;
+        }
+
+        p += 8;
+    }
+
+    while (p < last && *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\') {
+        p++;
+    }
+
+    return p;
 }
 
 
