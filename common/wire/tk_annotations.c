@@ -79,7 +79,11 @@ tk_annotations_create(const tk_annotations_conf_t *conf)
         a->conf.depth = TK_ANNOTATIONS_DEPTH;
     }
 
-    a->budget = conf->total ? conf->total : TK_ANNOTATIONS;
+    if (conf->total == 0) {
+        a->conf.total = TK_ANNOTATIONS;
+    }
+
+    a->budget = a->conf.total;
 
     a->name.budget = &a->budget;
     a->value.budget = &a->budget;
@@ -257,6 +261,10 @@ tk_annotations_charset(tk_annotations_t *a, const tk_str_t *charset,
         return TK_MALFORMED_NONE;
     }
 
+    /* a large one may have taken all there is for notes */
+
+    tk_text_free(&a->value);
+
     memset(&text, 0, sizeof(text));
     text.budget = &a->budget;
 
@@ -373,10 +381,33 @@ tk_annotations_remove_nuls(tk_text_t *text)
 
 
 tk_malformed_e
-tk_annotations_set(tk_annotations_t *a, const tk_str_t *name,
-    const tk_str_t *value)
+tk_annotations_alias(tk_annotations_t *a, const tk_str_t *name,
+    const tk_str_t *to)
 {
-    return tk_annotations_insert(a, name, value, NULL, TK_ANNOTATION_TEXT);
+    uint32_t        where;
+    tk_str_t        value;
+    tk_malformed_e  rc;
+
+    static const tk_str_t  empty = tk_string("");
+
+    if (!tk_annotations_search(a, name, &where)) {
+        return TK_MALFORMED_NONE;
+    }
+
+    tk_annotation_str(&value, a->sorted[where]);
+
+    if (tk_annotations_search(a, to, &where)) {
+        return TK_MALFORMED_NONE;
+    }
+
+    rc = tk_annotations_insert(a, to, &empty, NULL, TK_ANNOTATION_TEXT);
+
+    if (rc == TK_MALFORMED_NONE) {
+        a->sorted[where]->value = value;
+        a->sorted[where]->shared = 1;
+    }
+
+    return rc;
 }
 
 
@@ -475,9 +506,10 @@ tk_annotations_free_one(tk_annotations_t *a, tk_annotation_t *annotation)
 
     if (annotation->owned) {
         a->budget += annotation->size;
-        free((void *) (uintptr_t) annotation->value.data);
+        tk_text_release((uint8_t *) (uintptr_t) annotation->value.data,
+                        annotation->size);
 
-    } else {
+    } else if (!annotation->shared) {
         a->budget += annotation->value.len;
     }
 
@@ -629,6 +661,20 @@ uint32_t
 tk_annotations_count(const tk_annotations_t *a)
 {
     return a->n;
+}
+
+
+size_t
+tk_annotations_size(const tk_annotations_t *a)
+{
+    return a->conf.total - a->budget;
+}
+
+
+size_t
+tk_annotations_started(const tk_annotations_t *a)
+{
+    return a->value.len;
 }
 
 

@@ -45,6 +45,7 @@ typedef struct {
     unsigned           json:1;        /* came in a JSON part */
     unsigned           removed:1;     /* is not to be stored */
     unsigned           owned:1;       /* private */
+    unsigned           shared:1;      /* private */
     size_t             size;          /* private */
 } tk_annotation_t;
 
@@ -85,9 +86,12 @@ void tk_annotations_cancel(tk_annotations_t *a);
 /* cuts a line end from the end of the text that was started, if there */
 void tk_annotations_chop(tk_annotations_t *a);
 
-/* text at once: aliases */
-tk_malformed_e tk_annotations_set(tk_annotations_t *a, const tk_str_t *name,
-    const tk_str_t *value);
+/*
+ * Another name for an annotation, as text, if there is the annotation and
+ * none of this name.  They share its bytes: no part may follow.
+ */
+tk_malformed_e tk_annotations_alias(tk_annotations_t *a,
+    const tk_str_t *name, const tk_str_t *to);
 
 /* text is UTF-8 */
 tk_malformed_e tk_annotations_note(tk_annotations_t *a, const char *text,
@@ -104,6 +108,12 @@ tk_malformed_e tk_annotations_remove(tk_annotations_t *a,
     const tk_str_t *names, size_t n);
 
 uint32_t tk_annotations_count(const tk_annotations_t *a);
+
+/* bytes of memory that annotations and notes take */
+size_t tk_annotations_size(const tk_annotations_t *a);
+
+/* how much of the part that was started there is */
+size_t tk_annotations_started(const tk_annotations_t *a);
 
 /* 1: annotations came in a JSON part */
 int tk_annotations_json(const tk_annotations_t *a);
@@ -150,6 +160,42 @@ typedef struct {
  * what the collector adds, which wins.  Returns 0 or what write said.
  */
 int tk_raw_crash_write(const tk_annotations_t *a, const tk_raw_crash_t *crash,
+    tk_text_write_pt write, void *data);
+
+
+#define TK_RAW_GATHER  4096           /* most of what is written is tiny */
+
+/*
+ * The same piece by piece: writer_next() writes some more than size bytes, or
+ * what is left, after which done is set.  a and crash stay where they are.
+ */
+
+typedef struct {
+    const tk_annotations_t  *a;
+    const tk_raw_crash_t    *crash;
+    tk_text_write_pt         write;
+    void                    *data;
+    int                      rc;
+    size_t                   room;
+
+    unsigned                 next;
+    uint32_t                 annotation;
+    int                      field;
+    size_t                   note;       /* place in the notes */
+    const tk_annotation_t   *value;      /* or of the field */
+    tk_str_t                 text;       /* the rest of it */
+    unsigned                 quoted:1;   /* the text is a string's */
+    unsigned                 begun:1;
+    unsigned                 first:1;
+    unsigned                 done:1;
+    size_t                   n;
+    uint8_t                  buf[TK_RAW_GATHER];
+} tk_raw_writer_t;
+
+
+void tk_raw_writer_init(tk_raw_writer_t *w, const tk_annotations_t *a,
+    const tk_raw_crash_t *crash);
+int tk_raw_writer_next(tk_raw_writer_t *w, size_t size,
     tk_text_write_pt write, void *data);
 
 

@@ -24,6 +24,7 @@ static unsigned tk_crash_kind(const tk_crash_form_t *crash);
 static unsigned tk_crash_kind_2018(const tk_crash_form_t *crash);
 static tk_malformed_e tk_crash_dump(tk_crash_form_t *crash);
 static tk_malformed_e tk_crash_note_type(tk_crash_form_t *crash);
+static int tk_crash_large(const tk_crash_form_t *crash);
 static tk_malformed_e tk_crash_part_end(tk_crash_form_t *crash);
 static tk_malformed_e tk_crash_end(tk_crash_form_t *crash);
 static int tk_crash_starts(const tk_str_t *s, const tk_str_t *prefix);
@@ -51,6 +52,7 @@ tk_crash_form_init(tk_crash_form_t *crash, const tk_crash_conf_t *conf)
 
     crash->dump = -1;
     crash->whole = 0;
+    crash->large = conf->large ? conf->large : SIZE_MAX;
     crash->error = TK_MALFORMED_NONE;
     crash->dialect_2018 = conf->dialect_2018;
     crash->kind = TK_CRASH_SKIP;
@@ -112,6 +114,10 @@ tk_crash_form_next(tk_crash_form_t *crash, const uint8_t **pos,
         case TK_FORM_PART_END:
             if (crash->kind == TK_CRASH_FILE) {
                 return TK_CRASH_DUMP_END;
+            }
+
+            if (tk_crash_large(crash)) {
+                return TK_CRASH_ANNOTATION;
             }
 
             rc = tk_crash_part_end(crash);
@@ -272,6 +278,29 @@ tk_crash_note_type(tk_crash_form_t *crash)
     n += type->len;
 
     return tk_annotations_note(crash->annotations, text, n);
+}
+
+
+void
+tk_crash_form_annotation(tk_crash_form_t *crash)
+{
+    crash->error = tk_crash_part_end(crash);
+}
+
+
+static int
+tk_crash_large(const tk_crash_form_t *crash)
+{
+    size_t  size;
+
+    if (crash->kind == TK_CRASH_SKIP) {
+        return 0;
+    }
+
+    size = tk_annotations_started(crash->annotations);
+
+    return size >= (crash->kind == TK_CRASH_JSON ? crash->large / 4
+                                                 : crash->large);
 }
 
 

@@ -24,6 +24,7 @@ typedef enum {
     TK_CRASH_DUMP,                    /* dump number crash->dump begins */
     TK_CRASH_DATA,                    /* some of it */
     TK_CRASH_DUMP_END,                /* it is complete, or was cut */
+    TK_CRASH_ANNOTATION,              /* a large one is complete */
     TK_CRASH_END,                     /* of the form, checked; may be before
                                          that of the body */
     TK_CRASH_ERROR                    /* crash->error */
@@ -34,6 +35,9 @@ typedef struct {
     tk_form_conf_t          form;
     tk_annotations_conf_t   annotations;
     uint32_t                dumps;    /* at most, 0: TK_DUMPS */
+    size_t                  large;    /* text of so many bytes is handed to
+                                         the caller, JSON of a quarter;
+                                         0: none is */
     unsigned                dialect_2018:1;
     unsigned                strict:1;
 } tk_crash_conf_t;
@@ -45,6 +49,7 @@ typedef struct {
     tk_dumps_t              dumps;
     int                     dump;
     uint32_t                whole;    /* annotations that were not cut */
+    size_t                  large;
     tk_malformed_e          error;
 
     unsigned                kind;     /* of the part */
@@ -64,6 +69,12 @@ void tk_crash_form_free(tk_crash_form_t *crash);
  */
 tk_crash_event_e tk_crash_form_next(tk_crash_form_t *crash,
     const uint8_t **pos, const uint8_t *last, int eof, tk_str_t *data);
+
+/*
+ * After TK_CRASH_ANNOTATION, before the next call: checks and keeps what was
+ * collected, which takes its time, so in a thread perhaps.
+ */
+void tk_crash_form_annotation(tk_crash_form_t *crash);
 
 
 #endif /* _TK_CRASH_FORM_H_INCLUDED_ */

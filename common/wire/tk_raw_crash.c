@@ -6,6 +6,7 @@
  */
 
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -15,20 +16,21 @@
 #include "tk_unicode.h"
 
 
-#define TK_PIECE   512
-#define TK_GATHER  4096
+#define TK_PIECE  512                 /* of a string */
+#define TK_COPY   16384               /* of what is printed already */
 
 
-typedef struct {
-    tk_text_write_pt         write;
-    void                    *data;
-    int                      rc;
-    const tk_annotations_t  *a;
-    const tk_raw_crash_t    *crash;
-    size_t                   n;
-    uint8_t                  buf[TK_GATHER];     /* most pieces are tiny */
-} tk_writer_t;
+/* what comes next, when nothing is left of a text */
 
+enum {
+    TK_RAW_MEMBER = 0,                /* its name */
+    TK_RAW_VALUE,
+    TK_RAW_NOTE,
+    TK_RAW_END
+};
+
+
+typedef tk_raw_writer_t  tk_writer_t;
 
 typedef void (*tk_raw_field_pt)(tk_writer_t *w);
 
@@ -41,7 +43,11 @@ typedef struct {
 } tk_raw_field_t;
 
 
-static void tk_raw_annotation(tk_writer_t *w, const tk_annotation_t *a);
+static void tk_raw_member(tk_writer_t *w);
+static void tk_raw_value(tk_writer_t *w);
+static void tk_raw_note(tk_writer_t *w);
+static void tk_raw_text(tk_writer_t *w);
+static void tk_raw_string(tk_writer_t *w, const tk_str_t *s);
 static int tk_raw_next(const tk_writer_t *w, int n);
 
 static void tk_raw_minidump_hash(tk_writer_t *w);
@@ -60,8 +66,8 @@ static void tk_write_out(tk_writer_t *w, const void *data, size_t len);
 static void tk_write_key(tk_writer_t *w, const tk_str_t *name, int first);
 static void tk_write_string(tk_writer_t *w, const tk_str_t *s);
 static void tk_write_latin1(tk_writer_t *w, const tk_str_t *s);
+static size_t tk_write_piece(tk_writer_t *w, const tk_str_t *s);
 static void tk_write_number(tk_writer_t *w, uint64_t n);
-static void tk_write_notes(tk_writer_t *w);
 
 
 #define tk_write_text(w, s)  tk_write(w, s, sizeof(s) - 1)
@@ -90,56 +96,172 @@ int
 tk_raw_crash_write(const tk_annotations_t *a, const tk_raw_crash_t *crash,
     tk_text_write_pt write, void *data)
 {
-    int                     field, rc, first;
-    uint32_t                i;
-    tk_writer_t             w;
-    const tk_annotation_t  *annotation;
+    tk_raw_writer_t  w;
 
-    w.write = write;
-    w.data = data;
-    w.rc = 0;
-    w.a = a;
-    w.crash = crash;
-    w.n = 0;
+    tk_raw_writer_init(&w, a, crash);
 
-    i = 0;
-    first = 1;
-    field = tk_raw_next(&w, 0);
+    return tk_raw_writer_next(&w, SIZE_MAX, write, data);
+}
 
-    tk_write_text(&w, "{");
 
-    while (w.rc == 0 && (i < a->n || field < TK_RAW_FIELDS)) {
+void
+tk_raw_writer_init(tk_raw_writer_t *w, const tk_annotations_t *a,
+    const tk_raw_crash_t *crash)
+{
+    memset(w, 0, offsetof(tk_raw_writer_t, buf));
 
-        annotation = (i < a->n) ? a->sorted[i] : NULL;
+    w->a = a;
+    w->crash = crash;
+    w->field = tk_raw_next(w, 0);
+    w->first = 1;
+}
 
-        rc = (annotation == NULL) ? 1
-             : (field == TK_RAW_FIELDS) ? -1
-             : tk_str_compare(&annotation->name, &tk_raw_fields[field].name);
 
-        if (rc <= 0) {
-            i++;
-        }
+int
+tk_raw_writer_next(tk_raw_writer_t *w, size_t size, tk_text_write_pt write,
+    void *data)
+{
+    w->write = write;
+    w->data = data;
+    w->room = size;
 
-        if (rc >= 0) {
-            tk_write_key(&w, &tk_raw_fields[field].name, first);
-            tk_raw_fields[field].write(&w);
-            field = tk_raw_next(&w, field + 1);
-
-        } else if (annotation->removed) {
-            continue;
-
-        } else {
-            tk_write_key(&w, &annotation->name, first);
-            tk_raw_annotation(&w, annotation);
-        }
-
-        first = 0;
+    if (!w->begun) {
+        w->begun = 1;
+        tk_write_text(w, "{");
     }
 
-    tk_write_text(&w, "}");
-    tk_write_out(&w, w.buf, w.n);
+    while (w->rc == 0 && w->room && !w->done) {
 
-    return w.rc;
+        if (w->text.len || w->quoted) {
+            tk_raw_text(w);
+            continue;
+        }
+
+        switch (w->next) {
+
+        case TK_RAW_MEMBER:
+            tk_raw_member(w);
+            break;
+
+        case TK_RAW_VALUE:
+            tk_raw_value(w);
+            break;
+
+        case TK_RAW_NOTE:
+            tk_raw_note(w);
+            break;
+
+        default: /* TK_RAW_END */
+            tk_write_text(w, "}");
+            w->done = 1;
+        }
+    }
+
+    tk_write_out(w, w->buf, w->n);
+    w->n = 0;
+
+    return w->rc;
+}
+
+
+static void
+tk_raw_member(tk_writer_t *w)
+{
+    int                     rc;
+    const tk_str_t         *name;
+    const tk_annotation_t  *annotation;
+
+    if (w->annotation == w->a->n && w->field == TK_RAW_FIELDS) {
+        w->next = TK_RAW_END;
+        return;
+    }
+
+    annotation = (w->annotation < w->a->n) ? w->a->sorted[w->annotation]
+                                           : NULL;
+
+    rc = (annotation == NULL) ? 1
+         : (w->field == TK_RAW_FIELDS) ? -1
+         : tk_str_compare(&annotation->name, &tk_raw_fields[w->field].name);
+
+    if (rc <= 0) {
+        w->annotation++;
+    }
+
+    if (rc >= 0) {
+        name = &tk_raw_fields[w->field].name;
+        annotation = NULL;
+
+    } else if (annotation->removed) {
+        return;
+
+    } else {
+        name = &annotation->name;
+    }
+
+    if (!w->first) {
+        tk_write_text(w, ", ");
+    }
+
+    w->first = 0;
+    w->value = annotation;
+    w->next = TK_RAW_VALUE;
+
+    tk_raw_string(w, name);
+}
+
+
+static void
+tk_raw_value(tk_writer_t *w)
+{
+    tk_write_text(w, ": ");
+
+    w->next = TK_RAW_MEMBER;
+
+    if (w->value == NULL) {
+        tk_raw_fields[w->field].write(w);
+        w->field = tk_raw_next(w, w->field + 1);
+
+    } else if (w->value->type == TK_ANNOTATION_TEXT) {
+        tk_raw_string(w, &w->value->value);
+
+    } else {
+        w->text = w->value->value;
+    }
+}
+
+
+/* what is left of a text: some of it */
+
+static void
+tk_raw_text(tk_writer_t *w)
+{
+    size_t  n;
+
+    if (w->quoted && w->text.len) {
+        n = tk_write_piece(w, &w->text);
+
+    } else {
+        n = (w->text.len < TK_COPY) ? w->text.len : TK_COPY;
+        tk_write(w, w->text.data, n);
+    }
+
+    w->text.data += n;
+    w->text.len -= n;
+
+    if (w->text.len == 0 && w->quoted) {
+        w->quoted = 0;
+        tk_write_text(w, "\"");
+    }
+}
+
+
+static void
+tk_raw_string(tk_writer_t *w, const tk_str_t *s)
+{
+    tk_write_text(w, "\"");
+
+    w->text = *s;
+    w->quoted = 1;
 }
 
 
@@ -154,18 +276,6 @@ tk_raw_next(const tk_writer_t *w, int n)
     }
 
     return n;
-}
-
-
-static void
-tk_raw_annotation(tk_writer_t *w, const tk_annotation_t *a)
-{
-    if (a->type == TK_ANNOTATION_TEXT) {
-        tk_write_string(w, &a->value);
-
-    } else {
-        tk_write(w, a->value.data, a->value.len);
-    }
 }
 
 
@@ -234,10 +344,41 @@ tk_raw_legacy_processing(tk_writer_t *w)
 static void
 tk_raw_metadata(tk_writer_t *w)
 {
-    tk_write_text(w, "{\"collector_notes\": ");
-    tk_write_notes(w);
+    tk_write_text(w, "{\"collector_notes\": [");
 
-    tk_write_text(w, ", \"dump_checksums\": ");
+    w->next = TK_RAW_NOTE;
+}
+
+
+/* one note, or what is behind the last one */
+
+static void
+tk_raw_note(tk_writer_t *w)
+{
+    uint32_t        n;
+    tk_str_t        note;
+    const uint8_t  *p;
+
+    if (w->note < w->a->notes.len) {
+        p = w->a->notes.data + w->note;
+        memcpy(&n, p, sizeof(n));
+
+        note.data = p + sizeof(n);
+        note.len = n;
+
+        if (w->note) {
+            tk_write_text(w, ", ");
+        }
+
+        w->note += sizeof(n) + n;
+
+        tk_raw_string(w, &note);
+        return;
+    }
+
+    w->next = TK_RAW_MEMBER;
+
+    tk_write_text(w, "], \"dump_checksums\": ");
     tk_raw_dump_checksums(w);
 
     tk_write_text(w, ", \"payload\": ");
@@ -344,12 +485,14 @@ tk_raw_version(tk_writer_t *w)
 static void
 tk_write(tk_writer_t *w, const void *data, size_t len)
 {
-    if (len > TK_GATHER - w->n) {
+    w->room -= (len < w->room) ? len : w->room;
+
+    if (len > TK_RAW_GATHER - w->n) {
         tk_write_out(w, w->buf, w->n);
         w->n = 0;
     }
 
-    if (len > TK_GATHER) {
+    if (len > TK_RAW_GATHER) {
         tk_write_out(w, data, len);
 
     } else if (len) {
@@ -383,31 +526,39 @@ tk_write_key(tk_writer_t *w, const tk_str_t *name, int first)
 static void
 tk_write_string(tk_writer_t *w, const tk_str_t *s)
 {
-    size_t          n, len;
-    uint8_t         buf[6 * TK_PIECE];
-    const uint8_t  *p;
-
-    p = s->data;
-    len = s->len;
+    size_t    n;
+    tk_str_t  rest;
 
     tk_write_text(w, "\"");
 
-    while (len) {
-        n = (len < TK_PIECE) ? len : TK_PIECE;
-
-        /* not within a character */
-
-        while (n < len && n > TK_PIECE - 4 && (p[n] & 0xc0) == 0x80) {
-            n--;
-        }
-
-        tk_write(w, buf, tk_json_escape_wide(buf, p, n));
-
-        p += n;
-        len -= n;
+    for (rest = *s; rest.len; rest.len -= n) {
+        n = tk_write_piece(w, &rest);
+        rest.data += n;
     }
 
     tk_write_text(w, "\"");
+}
+
+
+/* the beginning of a string; returns how much */
+
+static size_t
+tk_write_piece(tk_writer_t *w, const tk_str_t *s)
+{
+    size_t   n;
+    uint8_t  buf[6 * TK_PIECE];
+
+    n = (s->len < TK_PIECE) ? s->len : TK_PIECE;
+
+    /* not within a character */
+
+    while (n < s->len && n > TK_PIECE - 4 && (s->data[n] & 0xc0) == 0x80) {
+        n--;
+    }
+
+    tk_write(w, buf, tk_json_escape_wide(buf, s->data, n));
+
+    return n;
 }
 
 
@@ -438,36 +589,4 @@ tk_write_number(tk_writer_t *w, uint64_t n)
 
     len = snprintf(buf, sizeof(buf), "%llu", (unsigned long long) n);
     tk_write(w, buf, (size_t) len);
-}
-
-
-static void
-tk_write_notes(tk_writer_t *w)
-{
-    int             first;
-    uint32_t        n;
-    tk_str_t        note;
-    const uint8_t  *p, *last;
-
-    tk_write_text(w, "[");
-
-    p = w->a->notes.data;
-    last = w->a->notes.len ? p + w->a->notes.len : p;
-
-    for (first = 1; p < last; first = 0) {
-        memcpy(&n, p, sizeof(n));
-
-        note.data = p + sizeof(n);
-        note.len = n;
-
-        if (!first) {
-            tk_write_text(w, ", ");
-        }
-
-        tk_write_string(w, &note);
-
-        p += sizeof(n) + n;
-    }
-
-    tk_write_text(w, "]");
 }

@@ -6,13 +6,29 @@
  */
 
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE                   /* mremap() */
+#endif
+
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tk_text.h"
 
 
 #define TK_TEXT_MIN  64
+
+
+/*
+ * From here on text has pages of its own: realloc() may copy tens of megabytes
+ * when it grows, mremap() never does.
+ */
+
+#define TK_TEXT_MAP  (1024 * 1024)
+
+
+static uint8_t *tk_text_resize(uint8_t *data, size_t old, size_t size);
 
 
 tk_malformed_e
@@ -57,7 +73,7 @@ tk_text_reserve(tk_text_t *text, size_t len)
     size = (size > need) ? size : need;
     size = (size < *text->budget) ? size : *text->budget;
 
-    data = realloc(text->data, text->size + size);
+    data = tk_text_resize(text->data, text->size, text->size + size);
 
     if (data == NULL) {
         return TK_MALFORMED_NO_MEMORY;
@@ -83,7 +99,7 @@ tk_text_trim(tk_text_t *text)
         return;
     }
 
-    data = realloc(text->data, text->len);
+    data = tk_text_resize(text->data, text->size, text->len);
 
     if (data) {
         *text->budget += text->size - text->len;
@@ -96,13 +112,62 @@ tk_text_trim(tk_text_t *text)
 void
 tk_text_free(tk_text_t *text)
 {
-    free(text->data);
+    tk_text_release(text->data, text->size);
 
     *text->budget += text->size;
 
     text->data = NULL;
     text->len = 0;
     text->size = 0;
+}
+
+
+void
+tk_text_release(uint8_t *data, size_t size)
+{
+    if (size >= TK_TEXT_MAP) {
+        (void) munmap(data, size);
+
+    } else {
+        free(data);
+    }
+}
+
+
+static uint8_t *
+tk_text_resize(uint8_t *data, size_t old, size_t size)
+{
+    void  *p;
+
+    if (old < TK_TEXT_MAP && size < TK_TEXT_MAP) {
+        return realloc(data, size);
+    }
+
+    if (old >= TK_TEXT_MAP && size >= TK_TEXT_MAP) {
+        p = mremap(data, old, size, MREMAP_MAYMOVE);
+        return (p == MAP_FAILED) ? NULL : p;
+    }
+
+    if (size >= TK_TEXT_MAP) {
+        p = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS,
+                 -1, 0);
+        p = (p == MAP_FAILED) ? NULL : p;
+
+    } else {
+        p = malloc(size);
+    }
+
+    if (p == NULL) {
+        return NULL;
+    }
+
+    if (old) {
+        memcpy(p, data, (old < size) ? old : size);
+    }
+
+    tk_text_release(data, old);
+
+    return p;
 }
 
 

@@ -19,8 +19,8 @@ typedef int (*tk_text_write_pt)(void *data, const uint8_t *p, size_t len);
 
 
 /*
- * Text that grows by realloc(), within what is left of a budget that several
- * texts may share.
+ * Text that grows, within what is left of a budget that several texts may
+ * share.
  */
 
 typedef struct {
@@ -38,6 +38,9 @@ tk_malformed_e tk_text_reserve(tk_text_t *text, size_t len);
 void tk_text_trim(tk_text_t *text);
 
 void tk_text_free(tk_text_t *text);
+
+/* the memory of a text that was taken from it, with its size */
+void tk_text_release(uint8_t *data, size_t size);
 
 
 /* as memcmp(), the shorter one first */

@@ -48,6 +48,7 @@ read_and_print(const uint8_t *data, size_t size, unsigned flags, out_t *out)
     tk_dumps_t              dumps;
     tk_malformed_e          rc;
     tk_raw_crash_t          crash;
+    tk_raw_writer_t         w;
     tk_annotations_t       *a;
     tk_annotations_conf_t   conf;
 
@@ -80,7 +81,12 @@ read_and_print(const uint8_t *data, size_t size, unsigned flags, out_t *out)
     tk_dumps_init(&dumps, 0);
     crash.dumps = &dumps;
 
-    must(tk_raw_crash_write(a, &crash, put, out) == 0);
+    tk_raw_writer_init(&w, a, &crash);
+
+    do {
+        must(tk_raw_writer_next(&w, (flags & 8) ? 1 : SIZE_MAX, put, out)
+             == 0);
+    } while (!w.done);
 
     tk_annotations_destroy(a);
 

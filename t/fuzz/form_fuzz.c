@@ -196,6 +196,7 @@ crash(const input_t *in, unsigned mode, log_t *log)
     conf.strict = in->strict & 1;
     conf.dialect_2018 = in->dialect_2018 & 1;
     conf.annotations.total = 1 << 20;
+    conf.large = mode;
 
     must(tk_crash_form_init(&form, &conf) == TK_MALFORMED_NONE);
 
@@ -212,6 +213,9 @@ crash(const input_t *in, unsigned mode, log_t *log)
 
             if (event == TK_CRASH_DATA) {
                 (void) put(log, data.data, data.len);
+
+            } else if (event == TK_CRASH_ANNOTATION) {
+                tk_crash_form_annotation(&form);
             }
 
         } while (event != TK_CRASH_AGAIN && event != TK_CRASH_END

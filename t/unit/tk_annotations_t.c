@@ -204,9 +204,10 @@ static void
 test_types(void)
 {
     size_t                  i;
+    uint32_t                n;
     tk_str_t                str, name;
     tk_annotations_t       *a;
-    const tk_annotation_t  *one;
+    const tk_annotation_t  *one, *two;
 
     static const char  json[] =
         "{\"s\": \"text\", \"i\": 5, \"f\": 1e2, \"t\": true, \"n\": null,"
@@ -253,10 +254,24 @@ test_types(void)
 
     /* aliases */
 
-    (void) tk_annotations_set(a, &STR("s"), &STR("new"));
+    (void) tk_annotations_alias(a, &STR("s"), &STR("alias"));
     one = tk_annotations_find(a, &STR("s"));
-    tap_is_str(one->value.data, one->value.len, "new", "set again");
-    tap_is_int(one->json, 0, "not of the JSON part");
+    two = tk_annotations_find(a, &STR("alias"));
+    tap_ok(two && two->value.data == one->value.data
+           && two->value.len == one->value.len, "an alias shares the bytes");
+    tap_is_int(two->json, 0, "not of the JSON part");
+
+    (void) tk_annotations_alias(a, &STR("t"), &STR("really"));
+    one = tk_annotations_find(a, &STR("really"));
+    tap_is_str(one->value.data, one->value.len, "True", "of what is no text");
+
+    n = tk_annotations_count(a);
+    (void) tk_annotations_alias(a, &STR("s"), &STR("t"));
+    (void) tk_annotations_alias(a, &STR("none"), &STR("other"));
+    tap_ok(tk_annotations_find(a, &STR("t"))->type == TK_ANNOTATION_TRUE
+           && tk_annotations_count(a) == n,
+           "only where there is none, and something to be called so");
+
     one = tk_annotations_find(a, &STR("i"));
     tap_is_int(one->json, 1, "of the JSON part");
 
@@ -368,6 +383,16 @@ test_limits(void)
                "too much in all");
     tk_annotations_destroy(a);
 
+    /* what is dropped leaves room for the note that it was */
+
+    a = create(0, 100000, 0);
+    text[0] = '\xff';
+    tap_is_int(part(a, "A", text, 65000, 0), TK_MALFORMED_NONE,
+               "no UTF-8, and nearly too much");
+    tap_ok(tk_annotations_count(a) == 0 && tk_annotations_size(a) > 0
+           && tk_annotations_size(a) < 1000, "only a note is left of it");
+    tk_annotations_destroy(a);
+
     /* what JSON needs while it is read is counted too */
 
     text[0] = '{';
@@ -402,6 +427,47 @@ test_limits(void)
     tap_is_int(rc, TK_MALFORMED_ANNOTATIONS, "notes are counted");
     tk_annotations_destroy(a);
 
+    free(text);
+}
+
+
+/* megabytes: what is kept is what came, whatever its memory was on the way */
+
+static void
+test_large(void)
+{
+    char                   *text;
+    size_t                  i, size;
+    unsigned                wrong;
+    tk_annotations_t       *a;
+    const tk_annotation_t  *one;
+
+    static const size_t  sizes[] = {
+        600000, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 1500000, 5000001
+    };
+
+    text = malloc(5000001);
+
+    for (i = 0; i < 5000001; i++) {
+        text[i] = (char) ('!' + tap_random() % 90);
+    }
+
+    a = create(0, 0, 0);
+    wrong = 0;
+
+    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        size = sizes[i];
+
+        wrong += part(a, "A", text, size, 0) != TK_MALFORMED_NONE;
+        one = tk_annotations_find(a, &STR("A"));
+        wrong += one == NULL || one->value.len != size
+                 || memcmp(one->value.data, text, size) != 0;
+    }
+
+    tap_is_int((long) wrong, 0, "large texts are kept as they are");
+    tap_ok(tk_annotations_size(a) < 5000001 + 2000, "and nothing besides");
+
+    tk_annotations_destroy(a);
     free(text);
 }
 
@@ -633,6 +699,7 @@ main(void)
     test_types();
     test_order();
     test_limits();
+    test_large();
     test_deep();
     test_short_of_memory();
     test_write();

@@ -112,10 +112,13 @@ write_raw_crash(void *data, const uint8_t *p, size_t len)
 }
 
 
+/* size: of the pieces in which the raw crash is written */
+
 static void
-finish(tk_crash_form_t *crash, const form_case_t *c, result_t *r)
+finish(tk_crash_form_t *crash, const form_case_t *c, size_t size, result_t *r)
 {
-    tk_raw_crash_t  raw;
+    tk_raw_crash_t   raw;
+    tk_raw_writer_t  w;
 
     static const tk_str_t  personal[] = {
         tk_string("Email"),
@@ -154,11 +157,19 @@ finish(tk_crash_form_t *crash, const form_case_t *c, result_t *r)
     }
 
     (void) tk_dumps_names(&crash->dumps, write_names, r);
-    (void) tk_raw_crash_write(crash->annotations, &raw, write_raw_crash, r);
+
+    tk_raw_writer_init(&w, crash->annotations, &raw);
+
+    do {
+        (void) tk_raw_writer_next(&w, size, write_raw_crash, r);
+    } while (!w.done);
 }
 
 
-/* the body in chunks that end at each multiple of size, and at one place */
+/*
+ * The body in chunks that end at each multiple of size, and at one place; then
+ * all annotations are large ones.
+ */
 
 static void
 run(const form_case_t *c, size_t size, size_t place, result_t *r)
@@ -180,6 +191,7 @@ run(const form_case_t *c, size_t size, size_t place, result_t *r)
 
     conf.dialect_2018 = (strcmp(c->dialect, "2018") == 0);
     conf.strict = (c->strict[0] == '1');
+    conf.large = (place < SIZE_MAX);
 
     type.data = (uint8_t *) c->content_type;
     type.len = strlen(c->content_type);
@@ -245,12 +257,17 @@ run(const form_case_t *c, size_t size, size_t place, result_t *r)
                 tk_dumps_done(&crash.dumps, crash.dump, hash, dump_size);
                 break;
 
+            case TK_CRASH_ANNOTATION:
+                tk_crash_form_annotation(&crash);
+                break;
+
             default:
                 break;
             }
 
         } while (event == TK_CRASH_DUMP || event == TK_CRASH_DATA
-                 || event == TK_CRASH_DUMP_END);
+                 || event == TK_CRASH_DUMP_END
+                 || event == TK_CRASH_ANNOTATION);
 
         if (event == TK_CRASH_AGAIN && p != last) {
             printf("Bail out! %s: chunk not used up\n", c->name);
@@ -268,7 +285,7 @@ run(const form_case_t *c, size_t size, size_t place, result_t *r)
 
         p = NULL;
         (void) tk_crash_form_next(&crash, &p, NULL, 1, &data);
-        finish(&crash, c, r);
+        finish(&crash, c, place < SIZE_MAX ? 1 + place % 600 : SIZE_MAX, r);
     }
 
     tk_crash_form_free(&crash);
