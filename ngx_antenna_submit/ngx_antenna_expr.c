@@ -361,32 +361,17 @@ ngx_antenna_parse_regex(ngx_antenna_parse_t *p, ngx_antenna_expr_t *expr,
     ngx_uint_t caseless)
 {
 #if (NGX_PCRE)
-    u_char                errstr[NGX_MAX_CONF_ERRSTR];
-    ngx_str_t            *value;
-    ngx_regex_compile_t   rc;
+    ngx_str_t  *value;
 
     value = ngx_antenna_parse_value(p, "a regular expression");
     if (value == NULL) {
         return NULL;
     }
 
-    ngx_memzero(&rc, sizeof(ngx_regex_compile_t));
-
-    rc.pattern = *value;
-    rc.pool = p->cf->pool;
-    rc.options = caseless ? NGX_REGEX_CASELESS : 0;
-    rc.err.len = NGX_MAX_CONF_ERRSTR;
-    rc.err.data = errstr;
-
-    if (ngx_regex_compile(&rc) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, p->cf, 0, "%V", &rc.err);
-        return NULL;
-    }
-
     expr->op = NGX_ANTENNA_REGEX;
-    expr->regex = rc.regex;
 
-    return expr;
+    return ngx_antenna_look_compile(p->cf, expr, value, caseless) == NGX_OK
+           ? expr : NULL;
 
 #else
 

@@ -109,6 +109,8 @@ typedef struct {
 
     ngx_str_t                      throttle_name;
     ngx_antenna_throttle_t        *throttle;   /* NULL: all */
+    size_t                         match_size;
+    size_t                         variable_size;
 
     ngx_http_complex_value_t      *allow_origin;
 
@@ -129,7 +131,13 @@ typedef struct {
 } ngx_antenna_submit_loc_conf_t;
 
 
-typedef struct {
+typedef struct ngx_antenna_submit_ctx_s  ngx_antenna_submit_ctx_t;
+typedef struct ngx_antenna_raw_s         ngx_antenna_raw_t;
+
+typedef void (*ngx_antenna_work_pt)(ngx_antenna_submit_ctx_t *ctx);
+
+
+struct ngx_antenna_submit_ctx_s {
     ngx_http_request_t            *request;
 
     tk_crash_form_t                form;
@@ -137,8 +145,11 @@ typedef struct {
     ngx_antenna_record_t          *record;     /* NULL: no dump yet */
 
     ngx_chain_t                   *in;         /* of the body, to be read */
-    ngx_antenna_buf_t             *out;        /* of the raw crash, malloc()ed,
-                                                  to be written */
+    u_char                        *rest;       /* behind a large annotation,
+                                                  malloc()ed */
+    u_char                        *rest_pos;
+    u_char                        *rest_last;
+    ngx_antenna_raw_t             *raw;        /* NULL: a small one */
     off_t                          received;   /* bytes of the body */
     off_t                          size;       /* of the form */
     size_t                         turn;       /* bytes in this turn */
@@ -156,7 +167,7 @@ typedef struct {
     ngx_str_t                      result;     /* for variables */
     ngx_str_t                      reason;
     ngx_str_t                      rule;
-    ngx_uint_t                     percentage;
+    ngx_antenna_judge_t            judge;
     u_char                         id[TK_CRASH_ID];
 
     ngx_int_t                      failed;     /* NGX_BUSY, NGX_ERROR */
@@ -171,10 +182,11 @@ typedef struct {
     unsigned                       ended:1;    /* the form */
     unsigned                       drain:1;    /* the verdict is known */
     unsigned                       blocked:1;  /* the record is full */
-    unsigned                       printing:1; /* the raw crash, a thread is */
+    unsigned                       working:1;  /* a thread is */
+    unsigned                       decided:1;  /* what follows is no body */
     unsigned                       has_id:1;
     unsigned                       chosen:1;
-} ngx_antenna_submit_ctx_t;
+};
 
 
 /* conf */
@@ -203,11 +215,29 @@ void ngx_antenna_body_cleanup(ngx_antenna_submit_ctx_t *ctx);
 /* the handler of ctx->record while the body is read */
 void ngx_antenna_body_resume(ngx_antenna_record_t *rec);
 
+/* a thread is through with an annotation */
+void ngx_antenna_body_worked(ngx_antenna_submit_ctx_t *ctx);
+
+
+/* work */
+
+/*
+ * run() is called in a thread, while the event loop touches nothing of the
+ * crash; then done(), in the event loop.  NGX_OK, or NGX_ERROR: there is no
+ * thread to be had, which is logged.
+ */
+ngx_int_t ngx_antenna_work(ngx_antenna_submit_ctx_t *ctx,
+    ngx_antenna_work_pt run, ngx_antenna_work_pt done);
+
+/* hands the annotations of a form to a thread if there is much to be freed */
+void ngx_antenna_work_free(ngx_antenna_submit_ctx_t *ctx);
+
 /* crash */
 
 /*
- * Data of the form, TURN bytes at most, all of which are used; eof: nothing
- * follows.  What was found is in ctx: ended, drain, blocked.
+ * Data of the form, TURN bytes at most, all of which are used, or kept in
+ * ctx->rest; eof: nothing follows.  What was found is in ctx: ended, drain,
+ * blocked, working.
  */
 void ngx_antenna_crash_parse(ngx_antenna_submit_ctx_t *ctx,
     const u_char *data, size_t len, ngx_uint_t eof);
@@ -237,7 +267,7 @@ ngx_int_t ngx_antenna_crash_failed(ngx_antenna_submit_ctx_t *ctx,
  * later, from the event loop; NGX_BUSY, NGX_ERROR.
  */
 ngx_int_t ngx_antenna_raw_write(ngx_antenna_submit_ctx_t *ctx,
-    tk_raw_crash_t *raw);
+    tk_raw_crash_t *crash);
 void ngx_antenna_raw_free(ngx_antenna_submit_ctx_t *ctx);
 
 /* answer */

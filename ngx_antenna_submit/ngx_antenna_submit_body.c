@@ -11,8 +11,8 @@
 
 /*
  * Reads the body as it comes and hands it to the parser, not more than
- * NGX_ANTENNA_TURN bytes of the form at once.  While the disk is behind,
- * nothing is read: the client's window closes.
+ * NGX_ANTENNA_TURN bytes of the form at once.  While the disk is behind, or a
+ * thread is at work, nothing is read: the client's window closes.
  */
 
 
@@ -22,6 +22,8 @@
 
 static void ngx_antenna_body_read(ngx_http_request_t *r);
 static ngx_int_t ngx_antenna_body_process(ngx_antenna_submit_ctx_t *ctx);
+static void ngx_antenna_body_pause(ngx_antenna_submit_ctx_t *ctx);
+static void ngx_antenna_body_rest(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_body_slice(ngx_antenna_submit_ctx_t *ctx,
     ngx_buf_t *b);
 static void ngx_antenna_body_inflate(ngx_antenna_submit_ctx_t *ctx,
@@ -31,6 +33,7 @@ static void ngx_antenna_body_failed(ngx_antenna_submit_ctx_t *ctx,
     ngx_int_t rc);
 static void ngx_antenna_body_end(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_body_next(ngx_event_t *ev);
+static void ngx_antenna_body_go(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_body_timer(ngx_event_t *ev);
 
 
@@ -133,15 +136,25 @@ ngx_antenna_body_read(ngx_http_request_t *r)
 static ngx_int_t
 ngx_antenna_body_process(ngx_antenna_submit_ctx_t *ctx)
 {
-    ngx_buf_t           *b;
-    ngx_chain_t         *cl;
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
 
-    r = ctx->request;
-    c = r->connection;
+    for ( ;; ) {
 
-    while (ctx->in) {
+        if (ctx->blocked || ctx->working) {
+            ngx_antenna_body_pause(ctx);
+            return NGX_AGAIN;
+        }
+
+        if (ctx->rest_pos != ctx->rest_last) {
+            ngx_antenna_body_rest(ctx);
+            continue;
+        }
+
+        if (ctx->in == NULL) {
+            return NGX_OK;
+        }
+
         b = ctx->in->buf;
 
         if (ctx->drain) {
@@ -152,7 +165,7 @@ ngx_antenna_body_process(ngx_antenna_submit_ctx_t *ctx)
         if (b->pos == b->last && !ctx->pending) {
             cl = ctx->in;
             ctx->in = cl->next;
-            ngx_free_chain(r->pool, cl);
+            ngx_free_chain(ctx->request->pool, cl);
             continue;
         }
 
@@ -168,24 +181,37 @@ ngx_antenna_body_process(ngx_antenna_submit_ctx_t *ctx)
         } else {
             ngx_antenna_body_slice(ctx, b);
         }
+    }
+}
 
-        if (!ctx->blocked) {
-            continue;
-        }
 
-        /* it is not the client who is slow */
+/* it is not the client who is slow */
 
-        if (c->read->timer_set) {
-            ngx_del_timer(c->read);
-        }
+static void
+ngx_antenna_body_pause(ngx_antenna_submit_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
 
-        ctx->blocked_at = ngx_current_msec;
-        r->read_event_handler = ngx_http_block_reading;
+    c = ctx->request->connection;
 
-        return NGX_AGAIN;
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
     }
 
-    return NGX_OK;
+    ctx->blocked_at = ngx_current_msec;
+    ctx->request->read_event_handler = ngx_http_block_reading;
+}
+
+
+static void
+ngx_antenna_body_rest(ngx_antenna_submit_ctx_t *ctx)
+{
+    u_char  *pos;
+
+    pos = ctx->rest_pos;
+    ctx->rest_pos = ctx->rest_last;
+
+    ngx_antenna_crash_parse(ctx, pos, ctx->rest_last - pos, 0);
 }
 
 
@@ -345,8 +371,14 @@ ngx_antenna_body_end(ngx_antenna_submit_ctx_t *ctx)
 
     if (!ctx->drain && !ctx->ended) {
         ngx_antenna_crash_parse(ctx, NULL, 0, 1);
-        ctx->blocked = 0;
+
+        if (ctx->working) {
+            return;
+        }
     }
+
+    ctx->blocked = 0;
+    ctx->decided = 1;
 
     if (ctx->size && ctx->malformed != TK_MALFORMED_BAD_GZIP) {
         ngx_tecken_metrics_observe(ctx->compressed ? &m->size_gzipped
@@ -387,22 +419,46 @@ void
 ngx_antenna_body_resume(ngx_antenna_record_t *rec)
 {
     ngx_connection_t          *c;
-    ngx_http_request_t        *r;
     ngx_antenna_submit_ctx_t  *ctx = rec->data;
 
-    r = ctx->request;
-    c = r->connection;
+    c = ctx->request->connection;
 
-    ngx_http_set_log_request(c->log, r);
+    ngx_http_set_log_request(c->log, ctx->request);
 
     ctx->blocked = 0;
-    ctx->stalled += ngx_current_msec - ctx->blocked_at;
 
-    r->read_event_handler = ngx_antenna_body_read;
-
-    ngx_antenna_body_read(r);
+    ngx_antenna_body_go(ctx);
 
     ngx_http_run_posted_requests(c);
+}
+
+
+void
+ngx_antenna_body_worked(ngx_antenna_submit_ctx_t *ctx)
+{
+    /* the connection was closed for us meanwhile */
+
+    if (ctx->request->connection->error) {
+        ngx_antenna_body_failed(ctx, NGX_HTTP_CLIENT_CLOSED_REQUEST);
+        return;
+    }
+
+    ngx_antenna_body_go(ctx);
+}
+
+
+static void
+ngx_antenna_body_go(ngx_antenna_submit_ctx_t *ctx)
+{
+    if (ctx->blocked || ctx->working || ctx->decided) {
+        return;
+    }
+
+    ctx->stalled += ngx_current_msec - ctx->blocked_at;
+
+    ctx->request->read_event_handler = ngx_antenna_body_read;
+
+    ngx_antenna_body_read(ctx->request);
 }
 
 
@@ -431,11 +487,18 @@ ngx_antenna_body_timer(ngx_event_t *ev)
 
     passed = ngx_current_msec - ctx->began - ctx->stalled;
 
-    if (ctx->blocked) {
+    if (ctx->blocked || ctx->working) {
         passed -= ngx_current_msec - ctx->blocked_at;
     }
 
     rate = passed ? ctx->received * 1000 / (off_t) passed : 0;
+
+    /* what a thread uses is not taken away */
+
+    if (ctx->working) {
+        ngx_add_timer(ev, NGX_ANTENNA_TICK);
+        return;
+    }
 
     if (passed < alcf->body_timeout
         && (passed < NGX_ANTENNA_GRACE || rate >= (off_t) alcf->body_min_rate))

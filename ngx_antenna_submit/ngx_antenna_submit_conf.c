@@ -49,6 +49,7 @@ ngx_antenna_submit_merge_form(ngx_conf_t *cf,
     form->strict = (alcf->strict != 0);
     form->dialect_2018 = (alcf->dialect == NGX_ANTENNA_DIALECT_2018);
     form->dumps = (uint32_t) alcf->dumps;
+    form->large = NGX_ANTENNA_TURN;
 
     form->form.parts = (uint32_t) alcf->parts;
     form->form.headers = (uint32_t) alcf->part_headers;

@@ -12,13 +12,19 @@
 #include <openssl/rand.h>
 
 
+static ngx_int_t ngx_antenna_crash_annotation(ngx_antenna_submit_ctx_t *ctx,
+    const u_char *pos, const u_char *last);
+static void ngx_antenna_crash_check(ngx_antenna_submit_ctx_t *ctx);
 static ngx_int_t ngx_antenna_crash_record(ngx_antenna_submit_ctx_t *ctx);
 static ngx_int_t ngx_antenna_crash_dump(ngx_antenna_submit_ctx_t *ctx);
 static ngx_int_t ngx_antenna_crash_dump_end(ngx_antenna_submit_ctx_t *ctx);
 static tk_malformed_e ngx_antenna_crash_aliases(
     ngx_antenna_submit_ctx_t *ctx);
-static ngx_int_t ngx_antenna_crash_judge(ngx_antenna_submit_ctx_t *ctx,
-    ngx_antenna_judge_t *judge);
+static ngx_int_t ngx_antenna_crash_judge(ngx_antenna_submit_ctx_t *ctx);
+static void ngx_antenna_crash_look(ngx_antenna_submit_ctx_t *ctx);
+static void ngx_antenna_crash_looked(ngx_antenna_submit_ctx_t *ctx);
+static ngx_int_t ngx_antenna_crash_judged(ngx_antenna_submit_ctx_t *ctx);
+static void ngx_antenna_crash_result(ngx_antenna_submit_ctx_t *ctx);
 static tk_malformed_e ngx_antenna_crash_client_id(
     ngx_antenna_submit_ctx_t *ctx, ngx_uint_t *unauthorized);
 static ngx_uint_t ngx_antenna_crash_authorized(ngx_http_request_t *r,
@@ -27,10 +33,9 @@ static ngx_int_t ngx_antenna_crash_limit(ngx_antenna_submit_ctx_t *ctx,
     tk_malformed_e reason);
 static ngx_int_t ngx_antenna_crash_new_id(ngx_antenna_submit_ctx_t *ctx,
     ngx_antenna_result_e result);
-static ngx_int_t ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx,
-    ngx_antenna_judge_t *judge);
+static ngx_int_t ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_crash_fields(ngx_antenna_submit_ctx_t *ctx,
-    ngx_antenna_judge_t *judge, tk_raw_crash_t *raw);
+    tk_raw_crash_t *raw);
 static void ngx_antenna_crash_committed(ngx_antenna_record_t *rec);
 
 
@@ -73,6 +78,15 @@ ngx_antenna_crash_parse(ngx_antenna_submit_ctx_t *ctx, const u_char *data,
             rc = ngx_antenna_crash_dump_end(ctx);
             break;
 
+        case TK_CRASH_ANNOTATION:
+            rc = ngx_antenna_crash_annotation(ctx, pos, last);
+
+            if (rc == NGX_OK) {
+                return;
+            }
+
+            break;
+
         case TK_CRASH_END:
             ctx->ended = 1;
             return;
@@ -91,6 +105,42 @@ ngx_antenna_crash_parse(ngx_antenna_submit_ctx_t *ctx, const u_char *data,
             return;
         }
     }
+}
+
+
+/* a large one: the form goes on when a thread has looked at it */
+
+static ngx_int_t
+ngx_antenna_crash_annotation(ngx_antenna_submit_ctx_t *ctx,
+    const u_char *pos, const u_char *last)
+{
+    if (pos != last) {
+
+        if (ctx->rest == NULL) {
+            ctx->rest = ngx_alloc(NGX_ANTENNA_TURN,
+                                  ctx->request->connection->log);
+            if (ctx->rest == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        /* it may be what was kept before */
+
+        ngx_memmove(ctx->rest, pos, last - pos);
+
+        ctx->rest_pos = ctx->rest;
+        ctx->rest_last = ctx->rest + (last - pos);
+    }
+
+    return ngx_antenna_work(ctx, ngx_antenna_crash_check,
+                            ngx_antenna_body_worked);
+}
+
+
+static void
+ngx_antenna_crash_check(ngx_antenna_submit_ctx_t *ctx)
+{
+    tk_crash_form_annotation(&ctx->form);
 }
 
 
@@ -164,6 +214,7 @@ ngx_antenna_crash_drop(ngx_antenna_submit_ctx_t *ctx)
 {
     ctx->drain = 1;
     ctx->blocked = 0;
+    ctx->rest_pos = ctx->rest_last;
 
     if (ctx->record) {
         ngx_antenna_record_destroy(ctx->record);
@@ -185,10 +236,8 @@ ngx_antenna_crash_failed(ngx_antenna_submit_ctx_t *ctx, ngx_int_t rc)
 ngx_int_t
 ngx_antenna_crash_decide(ngx_antenna_submit_ctx_t *ctx)
 {
-    ngx_int_t                        rc;
-    ngx_uint_t                       unauthorized;
     tk_malformed_e                   malformed;
-    ngx_antenna_judge_t              judge;
+    ngx_antenna_judge_t             *judge;
     ngx_antenna_submit_loc_conf_t   *alcf;
     ngx_antenna_submit_main_conf_t  *amcf;
 
@@ -214,29 +263,106 @@ ngx_antenna_crash_decide(ngx_antenna_submit_ctx_t *ctx)
         return ngx_antenna_crash_limit(ctx, malformed);
     }
 
-    rc = ngx_antenna_crash_judge(ctx, &judge);
+    judge = &ctx->judge;
+
+    judge->request = ctx->request;
+    judge->annotation = ngx_antenna_annotation;
+    judge->data = ctx;
+    judge->random = &ngx_antenna_random_state;
+    judge->now = ctx->submitted.tv_sec;
+    judge->match_size = alcf->match_size;
+
+    return ngx_antenna_crash_judge(ctx);
+}
+
+
+/* NGX_AGAIN, or the answer's rc */
+
+static ngx_int_t
+ngx_antenna_crash_judge(ngx_antenna_submit_ctx_t *ctx)
+{
+    ngx_int_t                       rc;
+    ngx_antenna_submit_loc_conf_t  *alcf;
+
+    alcf = ngx_http_get_module_loc_conf(ctx->request,
+                                        ngx_antenna_submit_module);
+
+    rc = ngx_antenna_throttle(alcf->throttle, &ctx->judge);
+
+    if (rc == NGX_AGAIN) {
+        rc = ngx_antenna_work(ctx, ngx_antenna_crash_look,
+                              ngx_antenna_crash_looked);
+        if (rc == NGX_OK) {
+            return NGX_AGAIN;
+        }
+    }
 
     if (rc != NGX_OK) {
         return ngx_antenna_crash_failed(ctx, rc);
     }
 
+    ngx_antenna_crash_result(ctx);
+
+    return ngx_antenna_crash_judged(ctx);
+}
+
+
+static void
+ngx_antenna_crash_look(ngx_antenna_submit_ctx_t *ctx)
+{
+    ngx_antenna_look_run(&ctx->judge);
+}
+
+
+static void
+ngx_antenna_crash_looked(ngx_antenna_submit_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    /* the crash is whole: it is kept even if the client has gone */
+
+    rc = ngx_antenna_crash_judge(ctx);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(ctx->request, rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_antenna_crash_judged(ngx_antenna_submit_ctx_t *ctx)
+{
+    ngx_int_t                        rc;
+    ngx_uint_t                       unauthorized;
+    tk_malformed_e                   malformed;
+    ngx_antenna_judge_t             *judge;
+    ngx_antenna_submit_loc_conf_t   *alcf;
+    ngx_antenna_submit_main_conf_t  *amcf;
+
+    alcf = ngx_http_get_module_loc_conf(ctx->request,
+                                        ngx_antenna_submit_module);
+    amcf = ngx_http_get_module_main_conf(ctx->request,
+                                         ngx_antenna_submit_module);
+
+    judge = &ctx->judge;
     malformed = TK_MALFORMED_NONE;
     unauthorized = 0;
 
-    if (judge.result != NGX_ANTENNA_REJECT) {
+    if (judge->result != NGX_ANTENNA_REJECT) {
         malformed = ngx_antenna_crash_client_id(ctx, &unauthorized);
     }
 
-    if (!ctx->has_id && ngx_antenna_crash_new_id(ctx, judge.result) != NGX_OK)
+    if (!ctx->has_id && ngx_antenna_crash_new_id(ctx, judge->result) != NGX_OK)
     {
         return ngx_antenna_crash_failed(ctx, NGX_ERROR);
     }
 
-    ngx_antenna_metrics_verdict(amcf, &judge.rule, judge.result);
+    ngx_antenna_metrics_verdict(amcf, &judge->rule, judge->result);
 
     ngx_antenna_log(amcf, NGX_ANTENNA_LOG_INFO, "antenna.breakpad_resource",
                     "%*s: matched by %V; returned %s", (size_t) TK_CRASH_ID,
-                    ctx->id, &judge.rule, ngx_antenna_results[judge.result]);
+                    ctx->id, &judge->rule,
+                    ngx_antenna_results[judge->result]);
 
     if (unauthorized) {
         ngx_antenna_crash_drop(ctx);
@@ -248,7 +374,7 @@ ngx_antenna_crash_decide(ngx_antenna_submit_ctx_t *ctx)
         return ngx_antenna_answer_malformed(ctx, malformed);
     }
 
-    switch (judge.result) {
+    switch (judge->result) {
 
     case NGX_ANTENNA_REJECT:
         ngx_antenna_crash_drop(ctx);
@@ -270,7 +396,7 @@ ngx_antenna_crash_decide(ngx_antenna_submit_ctx_t *ctx)
         return ngx_antenna_crash_limit(ctx, malformed);
     }
 
-    rc = ngx_antenna_crash_save(ctx, &judge);
+    rc = ngx_antenna_crash_save(ctx);
 
     return rc == NGX_AGAIN ? NGX_AGAIN : ngx_antenna_crash_failed(ctx, rc);
 }
@@ -297,10 +423,8 @@ ngx_antenna_crash_limit(ngx_antenna_submit_ctx_t *ctx, tk_malformed_e reason)
 static tk_malformed_e
 ngx_antenna_crash_aliases(ngx_antenna_submit_ctx_t *ctx)
 {
-    tk_str_t                        value;
     ngx_uint_t                      i;
     tk_malformed_e                  rc;
-    const tk_annotation_t          *a;
     ngx_antenna_alias_t            *alias;
     ngx_antenna_submit_loc_conf_t  *alcf;
 
@@ -314,18 +438,8 @@ ngx_antenna_crash_aliases(ngx_antenna_submit_ctx_t *ctx)
     alias = alcf->aliases->elts;
 
     for (i = 0; i < alcf->aliases->nelts; i++) {
-
-        a = tk_annotations_find(ctx->form.annotations, &alias[i].from);
-
-        if (a == NULL
-            || tk_annotations_find(ctx->form.annotations, &alias[i].to))
-        {
-            continue;
-        }
-
-        tk_annotation_str(&value, a);
-
-        rc = tk_annotations_set(ctx->form.annotations, &alias[i].to, &value);
+        rc = tk_annotations_alias(ctx->form.annotations, &alias[i].from,
+                                  &alias[i].to);
 
         if (rc != TK_MALFORMED_NONE) {
             return rc;
@@ -336,32 +450,17 @@ ngx_antenna_crash_aliases(ngx_antenna_submit_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_antenna_crash_judge(ngx_antenna_submit_ctx_t *ctx,
-    ngx_antenna_judge_t *judge)
+/* for variables and the log */
+
+static void
+ngx_antenna_crash_result(ngx_antenna_submit_ctx_t *ctx)
 {
-    ngx_antenna_submit_loc_conf_t   *alcf;
+    ngx_antenna_judge_t             *judge;
     ngx_antenna_submit_main_conf_t  *amcf;
 
-    alcf = ngx_http_get_module_loc_conf(ctx->request,
-                                        ngx_antenna_submit_module);
-    amcf = ngx_http_get_module_main_conf(ctx->request,
-                                         ngx_antenna_submit_module);
-
-    ngx_memzero(judge, sizeof(ngx_antenna_judge_t));
-
-    judge->request = ctx->request;
-    judge->annotation = ngx_antenna_annotation;
-    judge->data = ctx;
-    judge->random = &ngx_antenna_random_state;
-    judge->now = ctx->submitted.tv_sec;
-
-    if (ngx_antenna_throttle(alcf->throttle, judge) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    judge = &ctx->judge;
 
     ctx->rule = judge->rule;
-    ctx->percentage = judge->percentage;
 
     switch (judge->result) {
 
@@ -383,11 +482,12 @@ ngx_antenna_crash_judge(ngx_antenna_submit_ctx_t *ctx,
     }
 
     if (judge->log.len) {
+        amcf = ngx_http_get_module_main_conf(ctx->request,
+                                             ngx_antenna_submit_module);
+
         ngx_antenna_log(amcf, NGX_ANTENNA_LOG_INFO, "antenna.throttler",
                         "%V", &judge->log);
     }
-
-    return NGX_OK;
 }
 
 
@@ -500,8 +600,7 @@ ngx_antenna_crash_new_id(ngx_antenna_submit_ctx_t *ctx,
 /* NGX_AGAIN, or why not */
 
 static ngx_int_t
-ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx,
-    ngx_antenna_judge_t *judge)
+ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx)
 {
     ngx_int_t              rc;
     tk_raw_crash_t         raw;
@@ -513,7 +612,7 @@ ngx_antenna_crash_save(ngx_antenna_submit_ctx_t *ctx,
 
     rec = ctx->record;
 
-    ngx_antenna_crash_fields(ctx, judge, &raw);
+    ngx_antenna_crash_fields(ctx, &raw);
 
     if (ngx_antenna_record_object(rec, TK_SPOOL_RAW_CRASH, NULL, 0) != NGX_OK)
     {
@@ -556,11 +655,11 @@ ngx_antenna_crash_finish(ngx_antenna_submit_ctx_t *ctx)
 
 
 static void
-ngx_antenna_crash_fields(ngx_antenna_submit_ctx_t *ctx,
-    ngx_antenna_judge_t *judge, tk_raw_crash_t *raw)
+ngx_antenna_crash_fields(ngx_antenna_submit_ctx_t *ctx, tk_raw_crash_t *raw)
 {
     ngx_table_elt_t                *agent;
     ngx_http_request_t             *r;
+    ngx_antenna_judge_t            *judge;
     ngx_antenna_submit_loc_conf_t  *alcf;
 
     static const tk_str_t  type_tag = tk_string("bp");
@@ -569,6 +668,8 @@ ngx_antenna_crash_fields(ngx_antenna_submit_ctx_t *ctx,
     alcf = ngx_http_get_module_loc_conf(r, ngx_antenna_submit_module);
 
     ngx_memzero(raw, sizeof(tk_raw_crash_t));
+
+    judge = &ctx->judge;
 
     raw->dumps = &ctx->form.dumps;
     raw->uuid.data = ctx->id;

@@ -302,6 +302,7 @@ ngx_antenna_submit_cleanup(void *data)
 
     ngx_antenna_body_cleanup(ctx);
     ngx_antenna_raw_free(ctx);
+    ngx_antenna_look_free(&ctx->judge);
 
     if (ctx->record) {
         ngx_antenna_record_destroy(ctx->record);
@@ -312,6 +313,11 @@ ngx_antenna_submit_cleanup(void *data)
     }
 
     if (ctx->has_form) {
+        ngx_antenna_work_free(ctx);
         tk_crash_form_free(&ctx->form);
+    }
+
+    if (ctx->rest) {
+        ngx_free(ctx->rest);
     }
 }

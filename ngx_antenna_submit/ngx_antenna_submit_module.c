@@ -235,6 +235,20 @@ static ngx_command_t  ngx_antenna_submit_commands[] = {
       offsetof(ngx_antenna_submit_loc_conf_t, throttle_name),
       NULL },
 
+    { ngx_string("antenna_max_match_size"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_antenna_submit_loc_conf_t, match_size),
+      NULL },
+
+    { ngx_string("antenna_variable_size"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_antenna_submit_loc_conf_t, variable_size),
+      NULL },
+
     { ngx_string("antenna_throttle_seed"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
@@ -453,6 +467,9 @@ ngx_antenna_submit_create_loc_conf(ngx_conf_t *cf)
     alcf->body_timeout = NGX_CONF_UNSET_MSEC;
     alcf->body_min_rate = NGX_CONF_UNSET_SIZE;
 
+    alcf->match_size = NGX_CONF_UNSET_SIZE;
+    alcf->variable_size = NGX_CONF_UNSET_SIZE;
+
     alcf->client_id = NGX_CONF_UNSET_UINT;
     alcf->aliases = NGX_CONF_UNSET_PTR;
     alcf->removed = NGX_CONF_UNSET_PTR;
@@ -511,6 +528,8 @@ ngx_antenna_submit_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
     ngx_conf_merge_ptr_value(conf->removed, prev->removed, NULL);
     ngx_conf_merge_str_value(conf->throttle_name, prev->throttle_name, "all");
+    ngx_conf_merge_size_value(conf->match_size, prev->match_size, 65536);
+    ngx_conf_merge_size_value(conf->variable_size, prev->variable_size, 16384);
 
     ngx_antenna_submit_merge_spool_values(prev, conf);
 

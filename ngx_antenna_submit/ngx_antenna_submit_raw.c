@@ -11,28 +11,31 @@
 
 /*
  * The raw crash.  Most are a few kilobytes and written at once.  A large one
- * is printed in a thread, and written and hashed turn by turn.
+ * is printed in a thread, and written and hashed turn by turn: a piece of it,
+ * and the next one when that is written, so that what is printed never takes
+ * more than a piece of memory.
  */
 
 
-#define NGX_ANTENNA_RAW_INLINE  65536     /* bytes of annotations */
+#define NGX_ANTENNA_RAW_INLINE  32768     /* bytes of annotations */
+#define NGX_ANTENNA_RAW_PIECE   (4 * NGX_ANTENNA_BUF)
 
 
-typedef struct {
+struct ngx_antenna_raw_s {
     ngx_antenna_submit_ctx_t   *ctx;
-    tk_raw_crash_t              raw;
-    ngx_antenna_buf_t          *first;
+    tk_raw_crash_t              crash;
+    tk_raw_writer_t             writer;
+    ngx_antenna_buf_t          *first;        /* malloc()ed, to be written */
     ngx_antenna_buf_t          *last;
-    int                         rc;
-} ngx_antenna_raw_t;
+};
 
 
-static size_t ngx_antenna_raw_size(ngx_antenna_submit_ctx_t *ctx);
 static ngx_int_t ngx_antenna_raw_start(ngx_antenna_submit_ctx_t *ctx,
-    tk_raw_crash_t *raw);
-static void ngx_antenna_raw_run(ngx_tecken_task_t *task);
+    tk_raw_crash_t *crash);
+static ngx_int_t ngx_antenna_raw_piece(ngx_antenna_submit_ctx_t *ctx);
+static void ngx_antenna_raw_run(ngx_antenna_submit_ctx_t *ctx);
 static int ngx_antenna_raw_append(void *data, const uint8_t *p, size_t len);
-static void ngx_antenna_raw_done(ngx_tecken_task_t *task);
+static void ngx_antenna_raw_done(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_raw_turn(ngx_event_t *ev);
 static void ngx_antenna_raw_resume(ngx_antenna_record_t *rec);
 static void ngx_antenna_raw_next(ngx_antenna_submit_ctx_t *ctx);
@@ -40,13 +43,15 @@ static void ngx_antenna_raw_end(ngx_antenna_submit_ctx_t *ctx, ngx_int_t rc);
 
 
 ngx_int_t
-ngx_antenna_raw_write(ngx_antenna_submit_ctx_t *ctx, tk_raw_crash_t *raw)
+ngx_antenna_raw_write(ngx_antenna_submit_ctx_t *ctx, tk_raw_crash_t *crash)
 {
-    if (ngx_antenna_raw_size(ctx) > NGX_ANTENNA_RAW_INLINE) {
-        return ngx_antenna_raw_start(ctx, raw);
+    if (tk_annotations_size(ctx->form.annotations)
+        > NGX_ANTENNA_RAW_INLINE)
+    {
+        return ngx_antenna_raw_start(ctx, crash);
     }
 
-    if (tk_raw_crash_write(ctx->form.annotations, raw,
+    if (tk_raw_crash_write(ctx->form.annotations, crash,
                            ngx_antenna_crash_write, ctx)
         != 0)
     {
@@ -57,84 +62,57 @@ ngx_antenna_raw_write(ngx_antenna_submit_ctx_t *ctx, tk_raw_crash_t *raw)
 }
 
 
-static size_t
-ngx_antenna_raw_size(ngx_antenna_submit_ctx_t *ctx)
+static ngx_int_t
+ngx_antenna_raw_start(ngx_antenna_submit_ctx_t *ctx, tk_raw_crash_t *crash)
 {
-    size_t                  size;
-    uint32_t                i, n;
-    const tk_annotation_t  *a;
+    ngx_antenna_raw_t  *raw;
 
-    n = tk_annotations_count(ctx->form.annotations);
-    size = 0;
-
-    for (i = 0; i < n; i++) {
-        a = tk_annotations_get(ctx->form.annotations, i);
-        size += a->name.len + a->value.len;
+    raw = ngx_pcalloc(ctx->request->pool, sizeof(ngx_antenna_raw_t));
+    if (raw == NULL) {
+        return NGX_ERROR;
     }
 
-    return size;
+    raw->ctx = ctx;
+    raw->crash = *crash;
+
+    tk_raw_writer_init(&raw->writer, ctx->form.annotations, &raw->crash);
+
+    ctx->raw = raw;
+    ctx->next.handler = ngx_antenna_raw_turn;
+    ctx->record->handler = ngx_antenna_raw_resume;
+
+    return ngx_antenna_raw_piece(ctx);
 }
 
 
 static ngx_int_t
-ngx_antenna_raw_start(ngx_antenna_submit_ctx_t *ctx, tk_raw_crash_t *raw)
+ngx_antenna_raw_piece(ngx_antenna_submit_ctx_t *ctx)
 {
-    ngx_tecken_task_t       *task;
-    ngx_antenna_raw_t       *ar;
-    ngx_tecken_main_conf_t  *tmcf;
+    ctx->raw->last = NULL;
 
-    task = ngx_tecken_task_create(sizeof(ngx_antenna_raw_t), ngx_cycle->log);
-    if (task == NULL) {
-        return NGX_ERROR;
-    }
-
-    ar = task->data;
-    ar->ctx = ctx;
-    ar->raw = *raw;
-
-    task->run = ngx_antenna_raw_run;
-    task->done = ngx_antenna_raw_done;
-
-    tmcf = ngx_http_get_module_main_conf(ctx->request,
-                                         ngx_tecken_common_module);
-
-    if (ngx_tecken_task_post(tmcf->thread_pool, task, 1) != NGX_OK) {
-        ngx_tecken_task_destroy(task);
-        return NGX_ERROR;
-    }
-
-    /* the thread reads what the request's end frees */
-
-    ctx->request->main->blocked++;
-
-    ctx->printing = 1;
-    ctx->next.handler = ngx_antenna_raw_turn;
-    ctx->record->handler = ngx_antenna_raw_resume;
-
-    return NGX_AGAIN;
+    return ngx_antenna_work(ctx, ngx_antenna_raw_run, ngx_antenna_raw_done)
+           == NGX_OK ? NGX_AGAIN : NGX_ERROR;
 }
 
 
 static void
-ngx_antenna_raw_run(ngx_tecken_task_t *task)
+ngx_antenna_raw_run(ngx_antenna_submit_ctx_t *ctx)
 {
-    ngx_antenna_raw_t *ar = task->data;
-
-    ar->rc = tk_raw_crash_write(ar->ctx->form.annotations, &ar->raw,
-                                ngx_antenna_raw_append, ar);
+    (void) tk_raw_writer_next(&ctx->raw->writer, NGX_ANTENNA_RAW_PIECE,
+                              ngx_antenna_raw_append, ctx->raw);
 }
 
 
 static int
 ngx_antenna_raw_append(void *data, const uint8_t *p, size_t len)
 {
-    ngx_antenna_raw_t *ar = data;
+    ngx_antenna_raw_t *raw = data;
 
     size_t              n;
     ngx_antenna_buf_t  *buf;
 
     while (len) {
-        buf = ar->last;
+        buf = raw->last;
 
         if (buf == NULL || buf->last == buf->data + NGX_ANTENNA_BUF) {
 
@@ -146,14 +124,14 @@ ngx_antenna_raw_append(void *data, const uint8_t *p, size_t len)
             buf->next = NULL;
             buf->last = buf->data;
 
-            if (ar->last) {
-                ar->last->next = buf;
+            if (raw->last) {
+                raw->last->next = buf;
 
             } else {
-                ar->first = buf;
+                raw->first = buf;
             }
 
-            ar->last = buf;
+            raw->last = buf;
         }
 
         n = ngx_min(len, (size_t) (buf->data + NGX_ANTENNA_BUF - buf->last));
@@ -168,36 +146,16 @@ ngx_antenna_raw_append(void *data, const uint8_t *p, size_t len)
 
 
 static void
-ngx_antenna_raw_done(ngx_tecken_task_t *task)
+ngx_antenna_raw_done(ngx_antenna_submit_ctx_t *ctx)
 {
-    ngx_antenna_raw_t *ar = task->data;
-
-    int                        rc;
-    ngx_connection_t          *c;
-    ngx_antenna_submit_ctx_t  *ctx;
-
-    ctx = ar->ctx;
-    ctx->out = ar->first;
-    ctx->printing = 0;
-    rc = ar->rc;
-
-    ngx_tecken_task_destroy(task);
-
-    c = ctx->request->connection;
-    ngx_http_set_log_request(c->log, ctx->request);
-
-    ctx->request->main->blocked--;
-
     /* the crash is whole: it is kept even if the client has gone */
 
-    if (rc == 0) {
+    if (ctx->raw->writer.rc == 0) {
         ngx_antenna_raw_next(ctx);
 
     } else {
         ngx_antenna_raw_end(ctx, NGX_ERROR);
     }
-
-    ngx_http_run_posted_requests(c);
 }
 
 
@@ -224,7 +182,7 @@ ngx_antenna_raw_resume(ngx_antenna_record_t *rec)
 
     /* what it had to wait for may have been the end of a dump */
 
-    if (!ctx->printing && !ctx->next.posted) {
+    if (!ctx->working && !ctx->next.posted) {
         ngx_antenna_raw_turn(&ctx->next);
     }
 }
@@ -236,12 +194,15 @@ static void
 ngx_antenna_raw_next(ngx_antenna_submit_ctx_t *ctx)
 {
     ngx_int_t           rc;
+    ngx_antenna_raw_t  *raw;
     ngx_antenna_buf_t  *buf;
 
-    buf = ctx->out;
+    raw = ctx->raw;
+    buf = raw->first;
 
     if (buf == NULL) {
-        rc = ngx_antenna_crash_finish(ctx);
+        rc = raw->writer.done ? ngx_antenna_crash_finish(ctx)
+                              : ngx_antenna_raw_piece(ctx);
 
         if (rc != NGX_AGAIN) {
             ngx_antenna_raw_end(ctx, rc);
@@ -253,7 +214,7 @@ ngx_antenna_raw_next(ngx_antenna_submit_ctx_t *ctx)
     rc = ngx_antenna_record_write(ctx->record, buf->data,
                                   buf->last - buf->data);
 
-    ctx->out = buf->next;
+    raw->first = buf->next;
     free(buf);
 
     if (rc == NGX_OK) {
@@ -279,9 +240,9 @@ ngx_antenna_raw_free(ngx_antenna_submit_ctx_t *ctx)
 {
     ngx_antenna_buf_t  *buf;
 
-    while (ctx->out) {
-        buf = ctx->out;
-        ctx->out = buf->next;
+    while (ctx->raw && ctx->raw->first) {
+        buf = ctx->raw->first;
+        ctx->raw->first = buf->next;
         free(buf);
     }
 }

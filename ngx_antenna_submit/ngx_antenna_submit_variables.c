@@ -113,12 +113,13 @@ ngx_antenna_variable_annotation(ngx_http_request_t *r,
 {
     ngx_str_t *name = (ngx_str_t *) data;
 
-    u_char                    *p;
-    size_t                     len;
-    uint32_t                   i, n;
-    tk_str_t                   value;
-    const tk_annotation_t     *a;
-    ngx_antenna_submit_ctx_t  *ctx;
+    u_char                         *p;
+    size_t                          len;
+    uint32_t                        i, n;
+    tk_str_t                        value;
+    const tk_annotation_t          *a;
+    ngx_antenna_submit_ctx_t       *ctx;
+    ngx_antenna_submit_loc_conf_t  *alcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_antenna_submit_module);
 
@@ -141,10 +142,14 @@ ngx_antenna_variable_annotation(ngx_http_request_t *r,
 
         tk_annotation_str(&value, a);
 
+        /* others of nginx take their time with it, and not in a thread */
+
+        alcf = ngx_http_get_module_loc_conf(r, ngx_antenna_submit_module);
+
         /* PCRE has no matches in NULL, of whatever length */
 
         v->data = value.len ? (u_char *) value.data : (u_char *) "";
-        v->len = (unsigned) value.len;
+        v->len = (unsigned) ngx_min(value.len, alcf->variable_size);
         v->valid = 1;
         v->no_cacheable = 0;
         v->not_found = 0;

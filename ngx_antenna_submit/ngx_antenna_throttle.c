@@ -14,7 +14,7 @@
 static ngx_int_t ngx_antenna_expr(ngx_antenna_judge_t *judge,
     ngx_antenna_expr_t *expr);
 static ngx_int_t ngx_antenna_expr_test(ngx_antenna_judge_t *judge,
-    ngx_antenna_expr_t *expr, ngx_str_t *value);
+    ngx_antenna_expr_t *expr, ngx_str_t *value, ngx_antenna_look_t *look);
 static ngx_int_t ngx_antenna_expr_operand(ngx_antenna_judge_t *judge,
     ngx_antenna_expr_t *expr, ngx_str_t *value);
 static ngx_int_t ngx_antenna_expr_in(ngx_antenna_judge_t *judge,
@@ -34,7 +34,6 @@ ngx_antenna_throttle(ngx_antenna_throttle_t *throttle,
     ngx_antenna_judge_t *judge)
 {
     ngx_int_t              rc;
-    ngx_uint_t             i;
     ngx_antenna_rule_t    *rule;
     ngx_antenna_result_e   result;
 
@@ -47,12 +46,20 @@ ngx_antenna_throttle(ngx_antenna_throttle_t *throttle,
         return NGX_OK;
     }
 
-    rule = throttle->rules.elts;
+    /* after a look the same rule again, which finds what was seen */
 
-    for (i = 0; i < throttle->rules.nelts; i++) {
+    for ( /* void */ ; judge->n < throttle->rules.nelts; judge->n++) {
 
-        if (rule[i].expr) {
-            rc = ngx_antenna_expr(judge, rule[i].expr);
+        rule = (ngx_antenna_rule_t *) throttle->rules.elts + judge->n;
+
+        if (rule->expr) {
+            rc = ngx_antenna_expr(judge, rule->expr);
+
+            if (rc == NGX_AGAIN) {
+                return NGX_AGAIN;
+            }
+
+            ngx_antenna_look_free(judge);
 
             if (rc == NGX_ERROR) {
                 return NGX_ERROR;
@@ -63,12 +70,12 @@ ngx_antenna_throttle(ngx_antenna_throttle_t *throttle,
             }
         }
 
-        result = rule[i].results[0];
+        result = rule->results[0];
 
-        if (rule[i].percent < 100
-            && ngx_antenna_random(judge->random) * 100 > rule[i].percent)
+        if (rule->percent < 100
+            && ngx_antenna_random(judge->random) * 100 > rule->percent)
         {
-            result = rule[i].results[1];
+            result = rule->results[1];
         }
 
         if (result == NGX_ANTENNA_CONTINUE) {
@@ -76,11 +83,11 @@ ngx_antenna_throttle(ngx_antenna_throttle_t *throttle,
         }
 
         judge->result = result;
-        judge->rule = rule[i].name;
-        judge->percentage = (ngx_uint_t) rule[i].percent;
+        judge->rule = rule->name;
+        judge->percentage = (ngx_uint_t) rule->percent;
 
-        if (rule[i].log) {
-            return ngx_http_complex_value(judge->request, rule[i].log,
+        if (rule->log) {
+            return ngx_http_complex_value(judge->request, rule->log,
                                           &judge->log);
         }
 
@@ -95,13 +102,14 @@ ngx_antenna_throttle(ngx_antenna_throttle_t *throttle,
 }
 
 
-/* NGX_OK: it holds; NGX_DECLINED: it does not */
+/* NGX_OK: it holds; NGX_DECLINED: it does not; NGX_AGAIN: after a look */
 
 static ngx_int_t
 ngx_antenna_expr(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr)
 {
-    ngx_int_t  rc;
-    ngx_str_t  value;
+    ngx_int_t            rc;
+    ngx_str_t            value;
+    ngx_antenna_look_t  *look;
 
     switch (expr->op) {
 
@@ -116,8 +124,8 @@ ngx_antenna_expr(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr)
     case NGX_ANTENNA_NOT:
         rc = ngx_antenna_expr(judge, expr->left);
 
-        if (rc == NGX_ERROR) {
-            return NGX_ERROR;
+        if (rc == NGX_ERROR || rc == NGX_AGAIN) {
+            return rc;
         }
 
         return rc == NGX_OK ? NGX_DECLINED : NGX_OK;
@@ -126,17 +134,27 @@ ngx_antenna_expr(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr)
         break;
     }
 
-    rc = ngx_antenna_expr_operand(judge, expr, &value);
+    look = ngx_antenna_look_find(judge, expr);
+
+    if (look) {
+        rc = look->rc;
+        value = look->text;
+
+    } else {
+        rc = ngx_antenna_expr_operand(judge, expr, &value);
+    }
 
     /* what is missing reads as empty text, as in the rules of the original */
 
-    if (rc != NGX_ERROR && expr->op != NGX_ANTENNA_EXISTS) {
-        rc = ngx_antenna_expr_test(judge, expr, &value);
+    if ((rc == NGX_OK || rc == NGX_DECLINED)
+        && expr->op != NGX_ANTENNA_EXISTS)
+    {
+        rc = ngx_antenna_expr_test(judge, expr, &value, look);
     }
 
     /* a member's room is that of the whole annotation */
 
-    if (expr->path.len) {
+    if (expr->path.len && look == NULL && rc != NGX_AGAIN) {
         (void) ngx_pfree(judge->request->pool, value.data);
     }
 
@@ -146,30 +164,16 @@ ngx_antenna_expr(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr)
 
 static ngx_int_t
 ngx_antenna_expr_test(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr,
-    ngx_str_t *value)
+    ngx_str_t *value, ngx_antenna_look_t *look)
 {
-#if (NGX_PCRE)
-    ngx_int_t  rc;
-#endif
-
     switch (expr->op) {
 
     case NGX_ANTENNA_IN:
         return ngx_antenna_expr_in(judge, expr, value);
 
 #if (NGX_PCRE)
-
     case NGX_ANTENNA_REGEX:
-        rc = ngx_regex_exec(expr->regex, value, NULL, 0);
-
-        if (rc < NGX_REGEX_NO_MATCHED) {
-            ngx_log_error(NGX_LOG_ERR, judge->request->connection->log, 0,
-                          ngx_regex_exec_n " failed: %i on an annotation, "
-                          "the condition does not hold", rc);
-        }
-
-        return rc >= 0 ? NGX_OK : NGX_DECLINED;
-
+        return ngx_antenna_look_regex(judge, expr, value, look);
 #endif
 
     default:
@@ -185,7 +189,6 @@ ngx_antenna_expr_operand(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr,
     ngx_str_t *value)
 {
     ngx_int_t  rc;
-    tk_str_t   json, member;
 
     if (expr->variable) {
         if (ngx_http_complex_value(judge->request, expr->variable, value)
@@ -200,20 +203,10 @@ ngx_antenna_expr_operand(ngx_antenna_judge_t *judge, ngx_antenna_expr_t *expr,
     rc = judge->annotation(judge->data, &expr->annotation, value);
 
     if (rc == NGX_OK && expr->path.len) {
-        json.len = value->len;
-        json.data = value->data;
+        rc = ngx_antenna_look_member(judge, expr, value);
 
-        value->data = ngx_pnalloc(judge->request->pool, value->len);
-        if (value->data == NULL) {
-            return NGX_ERROR;
-        }
-
-        member.len = expr->path.len;
-        member.data = expr->path.data;
-
-        if (tk_json_path(json, member, value->data, &value->len) != 0) {
+        if (rc == NGX_DECLINED) {
             (void) ngx_pfree(judge->request->pool, value->data);
-            rc = NGX_DECLINED;
         }
     }
 

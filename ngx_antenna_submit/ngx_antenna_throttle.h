@@ -72,6 +72,7 @@ struct ngx_antenna_expr_s {
     time_t                         age;
 #if (NGX_PCRE)
     ngx_regex_t                   *regex;
+    ngx_regex_t                   *quick;        /* the same, of few steps */
 #endif
 };
 
@@ -99,15 +100,40 @@ typedef ngx_int_t (*ngx_antenna_annotation_pt)(void *data, ngx_str_t *name,
     ngx_str_t *value);
 
 
+/* a look into a text that is a thread's, and what came of it */
+
+typedef struct ngx_antenna_look_s  ngx_antenna_look_t;
+
+struct ngx_antenna_look_s {
+    ngx_antenna_look_t            *next;
+    ngx_antenna_expr_t            *expr;
+    ngx_str_t                      text;         /* in; out: the operand */
+    u_char                        *member;       /* malloc()ed, or NULL */
+    ngx_int_t                      rc;           /* NGX_DECLINED: none */
+    ngx_int_t                      match;        /* of PCRE */
+    unsigned                       json:1;       /* in: a member of text */
+    unsigned                       matched:1;    /* match is set */
+    unsigned                       large:1;      /* too large to match */
+    unsigned                       late:1;       /* out of time */
+};
+
+
 typedef struct {
 
-    /* set by the caller */
+    /* set by the caller, the rest is zeroed */
 
     ngx_http_request_t            *request;
     ngx_antenna_annotation_pt      annotation;
     void                          *data;         /* given to it */
     uint64_t                      *random;       /* state of its generator */
     time_t                         now;
+    size_t                         match_size;   /* for regexes, at most */
+
+    /* private */
+
+    ngx_uint_t                     n;            /* the rule's number */
+    ngx_antenna_look_t            *looks;        /* of this rule; the last one
+                                                    first */
 
     /* the verdict */
 
@@ -122,10 +148,16 @@ typedef struct {
 /*
  * The rules about one crash.  Without throttle everything is accepted, by
  * the rule "accept_everything"; if no rule matches it is rejected, by
- * "NO_MATCH".  Returns NGX_OK, or NGX_ERROR when out of memory.
+ * "NO_MATCH".  Returns NGX_OK; NGX_ERROR when out of memory; or NGX_AGAIN: it
+ * is to be called again after ngx_antenna_look_run(), which is for a thread
+ * and may read annotations and the texts of variables.
  */
 ngx_int_t ngx_antenna_throttle(ngx_antenna_throttle_t *throttle,
     ngx_antenna_judge_t *judge);
+void ngx_antenna_look_run(ngx_antenna_judge_t *judge);
+
+/* before all ends; harmless more than once */
+void ngx_antenna_look_free(ngx_antenna_judge_t *judge);
 
 /* a number from 0 to 1, 1 excluded; the same ones for the same seed */
 double ngx_antenna_random(uint64_t *state);
@@ -162,6 +194,31 @@ ngx_antenna_expr_t *ngx_antenna_expr_parse(ngx_conf_t *cf,
 /* texts that may have variables, compiled; NULL: error, logged */
 ngx_array_t *ngx_antenna_expr_values(ngx_conf_t *cf, ngx_str_t *values,
     ngx_uint_t n);
+
+
+/* private to the rules: looks */
+
+/* what is known already of this condition, or NULL */
+ngx_antenna_look_t *ngx_antenna_look_find(ngx_antenna_judge_t *judge,
+    ngx_antenna_expr_t *expr);
+
+/*
+ * The member of the JSON in *value: NGX_OK or NGX_DECLINED, value->data is to
+ * be freed; NGX_ERROR; NGX_AGAIN: a thread has to look.
+ */
+ngx_int_t ngx_antenna_look_member(ngx_antenna_judge_t *judge,
+    ngx_antenna_expr_t *expr, ngx_str_t *value);
+
+#if (NGX_PCRE)
+
+ngx_int_t ngx_antenna_look_compile(ngx_conf_t *cf, ngx_antenna_expr_t *expr,
+    ngx_str_t *pattern, ngx_uint_t caseless);
+
+/* look is what is known; NGX_OK, NGX_DECLINED, NGX_ERROR or NGX_AGAIN */
+ngx_int_t ngx_antenna_look_regex(ngx_antenna_judge_t *judge,
+    ngx_antenna_expr_t *expr, ngx_str_t *value, ngx_antenna_look_t *look);
+
+#endif
 
 
 #endif /* _NGX_ANTENNA_THROTTLE_H_INCLUDED_ */
