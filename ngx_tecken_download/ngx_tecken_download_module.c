@@ -262,12 +262,17 @@ ngx_tecken_download_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    /* an "if" in the location keeps the handler, so it needs all of this */
+    /* an "if" in the location keeps the handler, so it needs all of this;
+     * "limit_except" needs the handler, too */
 
     if (clcf->noname && prev->enable) {
         conf->enable = 1;
         conf->file_name = prev->file_name;
         conf->line = prev->line;
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = ngx_tecken_download_handler;
+        }
     }
 
     if (!conf->enable) {

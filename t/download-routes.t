@@ -379,3 +379,22 @@ location / {
 --- must_die
 --- error_log
 "tecken_download" directive conflicts with another handler of the location in
+
+
+
+=== TEST 28: methods that the configuration excepts
+--- config
+location / {
+    tecken_download;
+    tecken_sources  regular;
+
+    limit_except OPTIONS {
+        allow 127.0.0.1;
+        deny  all;
+    }
+}
+--- request eval
+[ 'GET /foo.pdb/AB12/foo.sym', 'HEAD /foo.pdb/AB12/foo.sym',
+  'OPTIONS /foo.pdb/AB12/foo.sym', 'GET /foo.pdb/AB12/nothing.sym',
+  'DELETE /foo.pdb/AB12/foo.sym' ]
+--- error_code eval: [ 200, 200, 200, 404, 405 ]
