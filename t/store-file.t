@@ -682,3 +682,19 @@ qr/"\/etc\/passwd" of storage "files" is not a directory in .*nginx.conf:\d+/
 --- must_die
 --- error_log
 invalid URL "file://folder" of storage "files", it must be "file://" and an
+
+
+
+=== TEST 42: only where there is nothing
+--- init: main::fresh()
+--- request eval
+["PUT /s/m/i/x?absent\nfirst", "PUT /s/m/i/x?absent\nsecond", 'GET /s/m/i/x',
+ "PUT /s/m/i/x\nthird", 'GET /s/m/i/x', 'GET /s/?list=']
+--- more_headers eval
+["Content-Type: text/plain", ("Content-Type: text/html") x 5]
+--- error_code eval
+[200, 404, 200, 200, 200, 200]
+--- response_body eval
+['', '', 'first', '', 'third', "5 m/i/x\n"]
+--- response_headers eval
+['', '', 'X-Object-Type: text/plain', '', 'X-Object-Type: text/html', '']

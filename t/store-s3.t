@@ -153,6 +153,21 @@ subtest 'below a longer URL' => sub {
                           query => { list => '' })) ], [ 'a' ], 'listed';
 };
 
+subtest 'only where there is nothing' => sub {
+    put_ok($nginx, 's', 'new', 'first', 'a new one',
+           query => { absent => 1 });
+
+    my $answer = op($nginx, 'PUT', 's', 'new', body => 'second',
+                    query => { absent => 1 });
+    is $answer->{status}, 404, 'one that is there stays';
+    is op($nginx, 'GET', 's', 'new')->{body}, 'first', 'as it was';
+
+    is op($nginx, 'PUT', 's', 'new', body => 'third')->{status}, 200,
+       'without the condition';
+    is op($nginx, 'GET', 's', 'new')->{body}, 'third', 'it goes';
+};
+
+
 subtest 'the hash of what is put' => sub {
     my $body = pattern(300_000);
 

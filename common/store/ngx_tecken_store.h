@@ -115,6 +115,8 @@ struct ngx_tecken_store_op_s {
     ngx_tecken_object_t            object;    /* put: in; head, get: out */
     ngx_str_t                      sha256;    /* put: hex, or empty */
     ngx_str_t                      md5;       /* put: 16 bytes, or empty */
+    ngx_uint_t                     absent;    /* put: only if there is no such
+                                                 object, see below */
 
     /* list: called for each key, without the prefix; NGX_OK or NGX_DONE to
      * stop; key is the prefix to list */
@@ -151,6 +153,10 @@ ngx_tecken_store_op_t *ngx_tecken_store_op_create(
  *   NGX_DECLINED  there is no such object (head, get), or none (list)
  *   NGX_BUSY      too much is under way, nothing was tried
  *   NGX_ERROR     it failed for good, after all attempts; op->error says why
+ *
+ * A put with op->absent is NGX_DECLINED, too: there is an object, perhaps of
+ * an attempt of this very put.  But an S3 server that does not know
+ * If-None-Match takes the place of the one that is there.
  */
 #define ngx_tecken_store_head(op)   (op)->storage->backend->head(op)
 #define ngx_tecken_store_get(op)    (op)->storage->backend->get(op)

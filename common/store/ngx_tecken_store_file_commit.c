@@ -66,6 +66,13 @@ ngx_tecken_file_put_commit(ngx_tecken_file_put_t *put)
         return NGX_ERROR;
     }
 
+    /* whoever else puts it waits for the lock */
+
+    if (put->absent) {
+        put->exists = 1;
+        return NGX_DECLINED;
+    }
+
     return ngx_tecken_file_put_over(put, pending, final);
 }
 

@@ -162,6 +162,7 @@ ngx_tecken_file_put_create(ngx_tecken_store_op_t *op,
 
     ngx_memcpy(put->path, path->data, path->len + 1);
 
+    put->absent = (op->absent != 0);
     put->name = put->path + path->name;
     put->below = put->path + conf->root.len + 1;
 
@@ -496,7 +497,7 @@ ngx_tecken_file_put_done(ngx_tecken_task_t *task)
     }
 
     if (feed->last) {
-        ngx_tecken_file_put_end(op, NGX_OK);
+        ngx_tecken_file_put_end(op, put->exists ? NGX_DECLINED : NGX_OK);
         return;
     }
 

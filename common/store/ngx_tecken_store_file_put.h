@@ -53,6 +53,7 @@ typedef struct {
     u_char                        sha256[32];
     unsigned                      check_md5:1;
     unsigned                      check_sha256:1;
+    unsigned                      absent:1;   /* takes nobody's place */
 
     tk_file_meta_t                meta;
 
@@ -74,6 +75,7 @@ typedef struct {
     EVP_MD_CTX                   *sha256_ctx;
 
     ngx_tecken_file_error_t       error;
+    unsigned                      exists:1;   /* and so it was not put */
 } ngx_tecken_file_put_t;
 
 
@@ -83,7 +85,10 @@ void ngx_tecken_file_put_run(ngx_tecken_task_t *task);
 void ngx_tecken_file_put_discard(void *data);
 
 
-/* in the thread; NGX_OK, or NGX_ERROR with put->error set */
+/*
+ * In the thread; NGX_OK, NGX_DECLINED with put->exists set, or NGX_ERROR with
+ * put->error set.
+ */
 ngx_int_t ngx_tecken_file_put_commit(ngx_tecken_file_put_t *put);
 
 /* of a directory: 0 or why it failed */

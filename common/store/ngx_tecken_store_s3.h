@@ -53,6 +53,7 @@ typedef struct {
     unsigned                    virtual:1;       /* addressing=virtual */
     unsigned                    list:1;          /* a missing key is 404 */
     unsigned                    list_set:1;
+    unsigned                    unconditional:1; /* no If-None-Match for it */
 } ngx_tecken_s3_t;
 
 

@@ -31,6 +31,7 @@ static void ngx_tecken_s3_done(ngx_tecken_transfer_t *t);
 static ngx_int_t ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call);
 static void ngx_tecken_s3_code(ngx_tecken_s3_call_t *call, ngx_str_t *code);
 static ngx_int_t ngx_tecken_s3_skewed(ngx_tecken_s3_call_t *call);
+static ngx_int_t ngx_tecken_s3_unconditional(ngx_tecken_s3_call_t *call);
 static ngx_int_t ngx_tecken_s3_again(ngx_tecken_s3_call_t *call);
 static void ngx_tecken_s3_retry(ngx_event_t *ev);
 static void ngx_tecken_s3_finish(ngx_tecken_s3_call_t *call, ngx_int_t rc);
@@ -447,6 +448,24 @@ ngx_tecken_s3_verdict(ngx_tecken_s3_call_t *call)
         return ngx_tecken_s3_again(call);
     }
 
+    if (call->op->absent && t->upload >= 0) {
+
+        if (status == 412) {
+            return NGX_DECLINED;
+        }
+
+        /* another put of the same object is under way */
+
+        if (status == 409) {
+            (void) ngx_tecken_s3_error(call, "status 409%V", &code);
+            return ngx_tecken_s3_again(call);
+        }
+
+        if (status == 501 && ngx_tecken_s3_unconditional(call) == NGX_OK) {
+            return ngx_tecken_s3_attempt(call);
+        }
+    }
+
     if (status == 404) {
 
         if (call->body.len
@@ -554,6 +573,36 @@ ngx_tecken_s3_skewed(ngx_tecken_s3_call_t *call)
                   &op->storage->name, skew);
 
     call->s3->skew = skew;
+
+    if (call->transfer.sent
+        && (op->rewind == NULL || op->rewind(op) != NGX_OK))
+    {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+/* NotImplemented: it knows no If-None-Match, as S3 itself before 2024 */
+
+static ngx_int_t
+ngx_tecken_s3_unconditional(ngx_tecken_s3_call_t *call)
+{
+    ngx_tecken_store_op_t  *op;
+
+    op = call->op;
+
+    if (call->s3->unconditional) {
+        return NGX_DECLINED;
+    }
+
+    call->s3->unconditional = 1;
+
+    ngx_log_error(NGX_LOG_WARN, op->log, 0,
+                  "storage \"%V\" knows no If-None-Match: two crashes of "
+                  "the same id are told apart only if one is there before the "
+                  "other comes", &op->storage->name);
 
     if (call->transfer.sent
         && (op->rewind == NULL || op->rewind(op) != NGX_OK))

@@ -49,6 +49,12 @@ ngx_tecken_s3_headers(ngx_tecken_s3_call_t *call)
             return NGX_ERROR;
         }
 
+        if (op->absent && !call->s3->unconditional
+            && ngx_tecken_s3_header_add(call, "If-None-Match: *") != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         if (op->object.content_type.len
             && ngx_tecken_s3_header_add(call, "Content-Type: %V",
                                         &op->object.content_type)

@@ -28,6 +28,7 @@
  *     fail=N    the source or the sink fails after N bytes
  *     cancel=N  the operation is destroyed after N bytes
  *     once      there is no rewind
+ *     absent    nothing is put in the place of another object
  *     eager     source and sink resume before they return
  *     drop      what the sink gets is counted only: X-Bytes
  *
@@ -286,6 +287,7 @@ ngx_tecken_probe_store_call(ngx_http_request_t *r,
 
     ctx->drop = ngx_tecken_probe_store_arg(r, "drop", &arg);
     ctx->eager = ngx_tecken_probe_store_arg(r, "eager", &arg);
+    op->absent = ngx_tecken_probe_store_arg(r, "absent", &arg);
 
     if (!ngx_tecken_probe_store_arg(r, "once", &arg)) {
         op->rewind = ngx_tecken_probe_store_rewind;
