@@ -18,8 +18,6 @@
 #define NGX_ANTENNA_BACKOFF    1000
 #define NGX_ANTENNA_PROBE      10000  /* a file, for all the others */
 #define NGX_ANTENNA_SOON       1000
-#define NGX_ANTENNA_FORGOTTEN  60000
-#define NGX_ANTENNA_BEHIND     32     /* files: fresh ones take turns */
 
 
 static void ngx_antenna_mover_tick(ngx_event_t *ev);
@@ -30,47 +28,14 @@ static void ngx_antenna_mover_news(ngx_antenna_mover_t *mover);
 static void ngx_antenna_mover_count(ngx_antenna_mover_t *mover);
 static void ngx_antenna_mover_scan(ngx_antenna_mover_t *mover);
 static void ngx_antenna_mover_scanned(ngx_tecken_task_t *task);
-static void ngx_antenna_mover_add(ngx_antenna_mover_t *mover,
-    const u_char *name);
-static void ngx_antenna_mover_remove(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry);
 static void ngx_antenna_mover_go(ngx_antenna_mover_t *mover);
-static ngx_antenna_entry_t *ngx_antenna_mover_pick(
-    ngx_antenna_mover_t *mover);
-static void ngx_antenna_mover_wait(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry, ngx_msec_t msec);
-static void ngx_antenna_mover_ready(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry, ngx_rbtree_key_t key);
-static void ngx_antenna_mover_waited(ngx_antenna_mover_t *mover);
 static ngx_msec_t ngx_antenna_mover_backoff(ngx_antenna_mover_t *mover,
     ngx_uint_t attempts);
-static void ngx_antenna_mover_gauges(ngx_antenna_mover_t *mover);
-
-static ngx_int_t ngx_antenna_moving_begin(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry);
-static void ngx_antenna_moving_end(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry);
-static void ngx_antenna_moving_seen(ngx_antenna_mover_t *mover);
-static void ngx_antenna_moving_bury(ngx_antenna_mover_t *mover);
-static ngx_uint_t ngx_antenna_moving_dead(ngx_antenna_spool_moving_t *m);
-
-static ngx_antenna_entry_t *ngx_antenna_entry_find(
-    ngx_antenna_mover_t *mover, const u_char *name);
-static void ngx_antenna_entry_insert_age(ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static void ngx_antenna_entry_insert_order(ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static void ngx_antenna_entry_insert(ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel, size_t offset);
 
 
 static ngx_connection_t  ngx_antenna_mover_dummy = {
     .fd = (ngx_socket_t) -1
 };
-
-
-#define ngx_antenna_entry_of(node, link)                                      \
-    ngx_rbtree_data(node, ngx_antenna_entry_t, link)
 
 
 ngx_antenna_mover_t *
@@ -91,12 +56,7 @@ ngx_antenna_mover_start(ngx_cycle_t *cycle, ngx_antenna_spool_t *spool,
 
     ngx_queue_init(&mover->moves);
 
-    ngx_rbtree_init(&mover->age, &mover->age_sentinel,
-                    ngx_antenna_entry_insert_age);
-    ngx_rbtree_init(&mover->ready, &mover->ready_sentinel,
-                    ngx_antenna_entry_insert_order);
-    ngx_rbtree_init(&mover->waiting, &mover->waiting_sentinel,
-                    ngx_rbtree_insert_timer_value);
+    ngx_antenna_entries_init(mover);
 
     mover->tick.handler = ngx_antenna_mover_tick;
     mover->tick.data = &ngx_antenna_mover_dummy;
@@ -138,7 +98,7 @@ ngx_antenna_mover_tick(ngx_event_t *ev)
     if (mover->owner) {
         ngx_antenna_mover_news(mover);
         ngx_antenna_mover_go(mover);
-        ngx_antenna_mover_gauges(mover);
+        mover->spool->sh->oldest = ngx_antenna_entries_oldest(mover);
 
     } else {
         ngx_antenna_mover_count(mover);
@@ -217,24 +177,11 @@ ngx_antenna_mover_release(ngx_antenna_mover_t *mover)
 void
 ngx_antenna_mover_stop(ngx_antenna_mover_t *mover)
 {
-    ngx_uint_t                   i;
-    ngx_queue_t                 *q;
-    ngx_antenna_entry_t         *entry;
-    ngx_antenna_spool_moving_t  *m;
+    ngx_queue_t  *q;
 
     ngx_antenna_mover_release(mover);
 
-    /* an end in order is no death */
-
-    m = mover->spool->sh->moving;
-
-    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
-        if (m[i].pid == ngx_pid) {
-            m[i].file.name[0] = '\0';
-            m[i].local = 0;
-            m[i].pid = 0;
-        }
-    }
+    ngx_antenna_moving_leave(mover);
 
     if (mover->tick.timer_set) {
         ngx_del_timer(&mover->tick);
@@ -250,12 +197,7 @@ ngx_antenna_mover_stop(ngx_antenna_mover_t *mover)
         ngx_antenna_move_cancel(q);
     }
 
-    while (mover->age.root != &mover->age_sentinel) {
-        entry = ngx_antenna_entry_of(mover->age.root, age);
-
-        ngx_rbtree_delete(&mover->age, &entry->age);
-        ngx_free(entry);
-    }
+    ngx_antenna_entries_free(mover);
 }
 
 
@@ -392,64 +334,6 @@ ngx_antenna_mover_scanned(ngx_tecken_task_t *task)
 }
 
 
-static void
-ngx_antenna_mover_add(ngx_antenna_mover_t *mover, const u_char *name)
-{
-    ngx_antenna_entry_t  *entry;
-
-    if (ngx_antenna_entry_find(mover, name)) {
-        return;
-    }
-
-    entry = ngx_calloc(sizeof(ngx_antenna_entry_t), ngx_cycle->log);
-    if (entry == NULL) {
-        mover->partial = 1;
-        return;
-    }
-
-    (void) ngx_cpystrn(entry->name, (u_char *) name, NGX_ANTENNA_SPOOL_NAME);
-
-    entry->age.key = (ngx_rbtree_key_t) ngx_antenna_name_time(entry->name);
-
-    ngx_rbtree_insert(&mover->age, &entry->age);
-    mover->entries++;
-
-    ngx_antenna_mover_ready(mover, entry, entry->age.key);
-}
-
-
-static void
-ngx_antenna_mover_remove(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry)
-{
-    ngx_rbtree_delete(&mover->age, &entry->age);
-    mover->entries--;
-
-    ngx_free(entry);
-}
-
-
-static void
-ngx_antenna_mover_ready(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry, ngx_rbtree_key_t key)
-{
-    entry->order.key = key;
-
-    ngx_rbtree_insert(&mover->ready, &entry->order);
-    mover->nready++;
-}
-
-
-static void
-ngx_antenna_mover_wait(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry, ngx_msec_t msec)
-{
-    entry->order.key = ngx_current_msec + msec;
-
-    ngx_rbtree_insert(&mover->waiting, &entry->order);
-}
-
-
 /* starts moves; while the storage fails, one at a time finds out when not */
 
 static void
@@ -505,64 +389,6 @@ ngx_antenna_mover_go(ngx_antenna_mover_t *mover)
             return;
         }
     }
-}
-
-
-/* behind those that have not been tried: who fails must not hold them up */
-
-static void
-ngx_antenna_mover_waited(ngx_antenna_mover_t *mover)
-{
-    u_char              now[sizeof("YYYYMMDDhhmmss")];
-    ngx_tm_t            tm;
-    ngx_rbtree_node_t  *node;
-
-    while (mover->waiting.root != &mover->waiting_sentinel) {
-        node = ngx_rbtree_min(mover->waiting.root, &mover->waiting_sentinel);
-
-        if ((ngx_msec_int_t) (node->key - ngx_current_msec) > 0) {
-            return;
-        }
-
-        ngx_rbtree_delete(&mover->waiting, node);
-
-        ngx_gmtime(ngx_time(), &tm);
-
-        (void) ngx_sprintf(now, "%4d%02d%02d%02d%02d%02d%Z",
-                           tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
-                           tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec);
-
-        ngx_antenna_mover_ready(mover, ngx_antenna_entry_of(node, order),
-                                (ngx_rbtree_key_t) ngx_antenna_name_time(now));
-    }
-}
-
-
-/* from both ends when behind: the fresh ones are looked at by somebody */
-
-static ngx_antenna_entry_t *
-ngx_antenna_mover_pick(ngx_antenna_mover_t *mover)
-{
-    ngx_rbtree_node_t  *node;
-
-    node = mover->ready.root;
-
-    if (mover->nready > NGX_ANTENNA_BEHIND && mover->newest) {
-
-        while (node->right != &mover->ready_sentinel) {
-            node = node->right;
-        }
-
-    } else {
-        node = ngx_rbtree_min(node, &mover->ready_sentinel);
-    }
-
-    mover->newest = !mover->newest;
-
-    ngx_rbtree_delete(&mover->ready, node);
-    mover->nready--;
-
-    return ngx_antenna_entry_of(node, order);
 }
 
 
@@ -644,208 +470,6 @@ ngx_antenna_mover_backoff(ngx_antenna_mover_t *mover, ngx_uint_t attempts)
 }
 
 
-static void
-ngx_antenna_mover_gauges(ngx_antenna_mover_t *mover)
-{
-    u_char               *p;
-    ngx_tm_t              tm;
-    ngx_rbtree_node_t    *node;
-    ngx_antenna_entry_t  *entry;
-
-    if (mover->age.root == &mover->age_sentinel) {
-        mover->spool->sh->oldest = 0;
-        return;
-    }
-
-    node = ngx_rbtree_min(mover->age.root, &mover->age_sentinel);
-    entry = ngx_antenna_entry_of(node, age);
-
-    p = entry->name;
-
-    ngx_memzero(&tm, sizeof(ngx_tm_t));
-
-    tm.tm_year = (int) ngx_atoi(p, 4) - 1900;
-    tm.tm_mon = (int) ngx_atoi(p + 4, 2) - 1;
-    tm.tm_mday = (int) ngx_atoi(p + 6, 2);
-    tm.tm_hour = (int) ngx_atoi(p + 8, 2);
-    tm.tm_min = (int) ngx_atoi(p + 10, 2);
-    tm.tm_sec = (int) ngx_atoi(p + 12, 2);
-
-    mover->spool->sh->oldest = timegm(&tm);
-}
-
-
-/*
- * What is being moved is in shared memory: another worker, which is ending,
- * may still have it; a worker that was killed may have died of it.
- */
-
-static ngx_int_t
-ngx_antenna_moving_begin(ngx_antenna_mover_t *mover,
-    ngx_antenna_entry_t *entry)
-{
-    ngx_int_t                    rc;
-    ngx_uint_t                   i;
-    ngx_slab_pool_t             *shpool;
-    ngx_antenna_spool_moving_t  *m, *slot;
-
-    shpool = mover->spool->shpool;
-    m = mover->spool->sh->moving;
-    slot = NULL;
-    rc = NGX_OK;
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
-
-        if (ngx_strcmp(m[i].file.name, entry->name) == 0) {
-            slot = &m[i];
-            break;
-        }
-
-        /* vacant, or else of a file that is not moved now */
-
-        if (m[i].file.name[0] == '\0'
-            || (m[i].pid == 0 && (slot == NULL || slot->file.name[0])))
-        {
-            slot = &m[i];
-        }
-    }
-
-    if (slot == NULL
-        || (i < NGX_ANTENNA_MOVING && slot->pid
-            && !ngx_antenna_moving_dead(slot)))
-    {
-        rc = NGX_BUSY;
-
-    } else {
-
-        if (i == NGX_ANTENNA_MOVING) {
-            slot->deaths = 0;
-
-        } else if (slot->pid && slot->local) {
-            slot->deaths++;
-        }
-
-        slot->pid = 0;
-        slot->local = 0;
-
-        (void) ngx_cpystrn(slot->file.name, entry->name,
-                           NGX_ANTENNA_SPOOL_NAME);
-
-        entry->deaths = slot->deaths;
-        entry->moving = slot;
-
-        if (slot->deaths && mover->nmoves) {
-            rc = NGX_DECLINED;
-
-        } else {
-            slot->seen = ngx_current_msec;
-            slot->pid = ngx_pid;
-        }
-    }
-
-    ngx_shmtx_unlock(&shpool->mutex);
-
-    return rc;
-}
-
-
-/* it did not kill us: a thread was through with it at least once */
-
-static void
-ngx_antenna_moving_end(ngx_antenna_mover_t *mover, ngx_antenna_entry_t *entry)
-{
-    ngx_slab_pool_t             *shpool;
-    ngx_antenna_spool_moving_t  *slot;
-
-    shpool = mover->spool->shpool;
-    slot = entry->moving;
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    if (slot->pid == ngx_pid
-        && ngx_strcmp(slot->file.name, entry->name) == 0)
-    {
-        slot->file.name[0] = '\0';
-        slot->pid = 0;
-        slot->local = 0;
-    }
-
-    ngx_shmtx_unlock(&shpool->mutex);
-}
-
-
-/* those of workers that are gone, at a take-over */
-
-static void
-ngx_antenna_moving_bury(ngx_antenna_mover_t *mover)
-{
-    ngx_uint_t                   i;
-    ngx_slab_pool_t             *shpool;
-    ngx_antenna_spool_moving_t  *m;
-
-    shpool = mover->spool->shpool;
-    m = mover->spool->sh->moving;
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
-
-        if (m[i].pid == 0 || !ngx_antenna_moving_dead(&m[i])) {
-            continue;
-        }
-
-        /* waiting for the storage is no way to die of a file */
-
-        if (m[i].local) {
-            m[i].deaths++;
-
-        } else if (m[i].deaths == 0) {
-            m[i].file.name[0] = '\0';
-        }
-
-        m[i].pid = 0;
-        m[i].local = 0;
-    }
-
-    ngx_shmtx_unlock(&shpool->mutex);
-}
-
-
-/* its number may be another process's by now */
-
-static ngx_uint_t
-ngx_antenna_moving_dead(ngx_antenna_spool_moving_t *m)
-{
-    /* a worker that is busy may be behind the one that has been seen */
-
-    if ((ngx_msec_int_t) (ngx_current_msec - m->seen)
-        > NGX_ANTENNA_FORGOTTEN)
-    {
-        return 1;
-    }
-
-    return kill(m->pid, 0) == -1 && ngx_errno == NGX_ESRCH;
-}
-
-
-static void
-ngx_antenna_moving_seen(ngx_antenna_mover_t *mover)
-{
-    ngx_uint_t                   i;
-    ngx_antenna_spool_moving_t  *m;
-
-    m = mover->spool->sh->moving;
-
-    for (i = 0; i < NGX_ANTENNA_MOVING; i++) {
-        if (m[i].pid == ngx_pid) {
-            m[i].seen = ngx_current_msec;
-        }
-    }
-}
-
-
 void
 ngx_antenna_mover_stored(ngx_antenna_mover_t *mover)
 {
@@ -872,90 +496,4 @@ ngx_antenna_mover_stores(ngx_antenna_mover_t *mover, ngx_antenna_move_t *move,
     }
 
     return 0;
-}
-
-
-static ngx_antenna_entry_t *
-ngx_antenna_entry_find(ngx_antenna_mover_t *mover, const u_char *name)
-{
-    ngx_int_t             rc;
-    ngx_rbtree_key_t      key;
-    ngx_rbtree_node_t    *node;
-    ngx_antenna_entry_t  *entry;
-
-    key = (ngx_rbtree_key_t) ngx_antenna_name_time(name);
-    node = mover->age.root;
-
-    while (node != &mover->age_sentinel) {
-
-        if (key != node->key) {
-            node = (key < node->key) ? node->left : node->right;
-            continue;
-        }
-
-        entry = ngx_antenna_entry_of(node, age);
-        rc = ngx_strcmp(name, entry->name);
-
-        if (rc == 0) {
-            return entry;
-        }
-
-        node = (rc < 0) ? node->left : node->right;
-    }
-
-    return NULL;
-}
-
-
-static void
-ngx_antenna_entry_insert_age(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
-    ngx_rbtree_node_t *sentinel)
-{
-    ngx_antenna_entry_insert(temp, node, sentinel,
-                             offsetof(ngx_antenna_entry_t, age));
-}
-
-
-static void
-ngx_antenna_entry_insert_order(ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel)
-{
-    ngx_antenna_entry_insert(temp, node, sentinel,
-                             offsetof(ngx_antenna_entry_t, order));
-}
-
-
-static void
-ngx_antenna_entry_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
-    ngx_rbtree_node_t *sentinel, size_t offset)
-{
-    ngx_rbtree_node_t    **p;
-    ngx_antenna_entry_t   *entry, *other;
-
-    entry = (ngx_antenna_entry_t *) ((u_char *) node - offset);
-
-    for ( ;; ) {
-
-        if (node->key != temp->key) {
-            p = (node->key < temp->key) ? &temp->left : &temp->right;
-
-        } else {
-            other = (ngx_antenna_entry_t *) ((u_char *) temp - offset);
-
-            p = (ngx_strcmp(entry->name, other->name) < 0) ? &temp->left
-                                                           : &temp->right;
-        }
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
 }

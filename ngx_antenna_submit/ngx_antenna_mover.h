@@ -110,6 +110,43 @@ void ngx_antenna_mover_stop(ngx_antenna_mover_t *mover);
 /* private to the mover */
 
 
+/* entries */
+
+void ngx_antenna_entries_init(ngx_antenna_mover_t *mover);
+void ngx_antenna_entries_free(ngx_antenna_mover_t *mover);
+
+/* a file of new/, which may be known; it is ready */
+void ngx_antenna_mover_add(ngx_antenna_mover_t *mover, const u_char *name);
+void ngx_antenna_mover_remove(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry);
+
+/* one that is not ready, until msec have passed; makes ready whose are over */
+void ngx_antenna_mover_wait(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry, ngx_msec_t msec);
+void ngx_antenna_mover_waited(ngx_antenna_mover_t *mover);
+
+/* the next one to be moved, of mover->nready */
+ngx_antenna_entry_t *ngx_antenna_mover_pick(ngx_antenna_mover_t *mover);
+
+/* when the oldest one was written, 0: there is none */
+time_t ngx_antenna_entries_oldest(ngx_antenna_mover_t *mover);
+
+
+/* moving */
+
+/*
+ * NGX_OK: entry->moving is this worker's; NGX_BUSY: it is another's, or there
+ * is no room; NGX_DECLINED: workers died of it, it is to be moved alone.
+ */
+ngx_int_t ngx_antenna_moving_begin(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry);
+void ngx_antenna_moving_end(ngx_antenna_mover_t *mover,
+    ngx_antenna_entry_t *entry);
+void ngx_antenna_moving_bury(ngx_antenna_mover_t *mover);
+void ngx_antenna_moving_seen(ngx_antenna_mover_t *mover);
+void ngx_antenna_moving_leave(ngx_antenna_mover_t *mover);
+
+
 /* scan */
 
 typedef struct {
