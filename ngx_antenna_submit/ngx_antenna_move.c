@@ -27,6 +27,7 @@ struct ngx_antenna_move_s {
 
     ngx_uint_t                    record;
     ngx_uint_t                    object;
+    ngx_uint_t                    compared;   /* the object that is */
     uint64_t                      pos;        /* in the object */
     ngx_msec_t                    started;    /* the record */
 
@@ -36,6 +37,8 @@ struct ngx_antenna_move_s {
     unsigned                      busy:1;     /* io is a thread's */
     unsigned                      ended:1;    /* op did, while busy */
     unsigned                      checked:1;  /* the chosen id is free */
+    unsigned                      compare:1;  /* with the object that is there
+                                                 instead of ours */
     unsigned                      cancelled:1;
 };
 
@@ -52,6 +55,8 @@ static void ngx_antenna_move_next(ngx_antenna_move_t *move);
 static ngx_int_t ngx_antenna_move_object(ngx_antenna_move_t *move);
 static ngx_tecken_store_op_t *ngx_antenna_move_op(ngx_antenna_move_t *move);
 static ngx_int_t ngx_antenna_move_check(ngx_antenna_move_t *move);
+static ngx_int_t ngx_antenna_move_get(ngx_antenna_move_t *move,
+    ngx_uint_t object);
 static ngx_int_t ngx_antenna_move_check_sink(ngx_tecken_store_op_t *op,
     u_char *data, size_t len);
 static ngx_int_t ngx_antenna_move_checked(ngx_antenna_move_t *move,
@@ -364,6 +369,10 @@ ngx_antenna_move_object(ngx_antenna_move_t *move)
         return ngx_antenna_move_check(move);
     }
 
+    if (move->compare) {
+        return ngx_antenna_move_get(move, move->object);
+    }
+
     return ngx_antenna_move_put(move);
 }
 
@@ -375,6 +384,7 @@ ngx_antenna_move_skip(ngx_antenna_move_t *move)
     move->object = 0;
     move->pos = 0;
     move->checked = 0;
+    move->compare = 0;
     move->started = ngx_current_msec;
 
     /* another attempt begins behind it */
@@ -419,13 +429,14 @@ ngx_antenna_move_op(ngx_antenna_move_t *move)
 
 /*
  * A client's own id must not take the place of another crash: is there a raw
- * crash of this id, which is stored last, and is it this one?
+ * crash of this id, which is stored last, and is it this one?  Then no object
+ * is put where there is one, since another crash may come at the same time:
+ * of the first objects that differ one is stored, the other crash ends there.
  */
 
 static ngx_int_t
 ngx_antenna_move_check(ngx_antenna_move_t *move)
 {
-    ngx_tecken_store_op_t    *op;
     ngx_antenna_io_record_t  *record;
 
     record = ngx_antenna_move_record(move);
@@ -434,9 +445,23 @@ ngx_antenna_move_check(ngx_antenna_move_t *move)
         return NGX_DONE;
     }
 
-    move->object = record->rec.n - 1;
+    return ngx_antenna_move_get(move, record->rec.n - 1);
+}
+
+
+/* compares an object of the storage with the one of this number */
+
+static ngx_int_t
+ngx_antenna_move_get(ngx_antenna_move_t *move, ngx_uint_t object)
+{
+    ngx_uint_t              next;
+    ngx_tecken_store_op_t  *op;
+
+    next = move->object;
+
+    move->object = object;
     op = ngx_antenna_move_op(move);
-    move->object = 0;
+    move->object = next;
 
     if (op == NULL) {
         return NGX_ERROR;
@@ -444,6 +469,7 @@ ngx_antenna_move_check(ngx_antenna_move_t *move)
 
     op->sink = ngx_antenna_move_check_sink;
     SHA256_Init(&move->sha256);
+    move->compared = object;
 
     return ngx_antenna_move_result(move, ngx_tecken_store_get(op));
 }
@@ -469,9 +495,14 @@ ngx_antenna_move_checked(ngx_antenna_move_t *move, ngx_int_t rc)
 
     static ngx_str_t  none = ngx_null_string;
 
-    if (rc == NGX_DECLINED) {
+    if (rc == NGX_DECLINED && !move->checked) {
         move->checked = 1;
         return NGX_OK;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_str_set(&move->op->error, "it is there for PUT and not for GET");
+        return ngx_antenna_move_failed(move, NGX_ERROR);
     }
 
     if (rc != NGX_OK) {
@@ -485,12 +516,14 @@ ngx_antenna_move_checked(ngx_antenna_move_t *move, ngx_int_t rc)
 
     SHA256_Final(sha256, &move->sha256);
 
-    if (ngx_memcmp(sha256, rec->objects[rec->n - 1].sha256, TK_SPOOL_SHA256)
+    if (ngx_memcmp(sha256, rec->objects[move->compared].sha256,
+                   TK_SPOOL_SHA256)
         == 0)
     {
         /* an earlier attempt, of which we did not hear the end */
 
-        move->object = rec->n;
+        move->object = move->compared + 1;
+        move->compare = 0;
         return NGX_OK;
     }
 
@@ -521,6 +554,7 @@ ngx_antenna_move_put(ngx_antenna_move_t *move)
     tk_hex((char *) op->sha256.data, obj->sha256, TK_SPOOL_SHA256);
 
     op->object.size = obj->length;
+    op->absent = ngx_antenna_move_record(move)->rec.chosen;
     op->source = ngx_antenna_move_source;
     op->rewind = ngx_antenna_move_rewind;
 
@@ -646,6 +680,10 @@ ngx_antenna_move_result(ngx_antenna_move_t *move, ngx_int_t rc)
         move->object++;
         move->entry->objects = move->object;
         ngx_antenna_mover_stored(move->mover);
+
+    } else if (rc == NGX_DECLINED) {
+        move->compare = 1;
+        rc = NGX_OK;
 
     } else {
         rc = ngx_antenna_move_failed(move, rc);

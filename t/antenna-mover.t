@@ -226,6 +226,93 @@ subtest 'a storage that refuses' => sub {
 };
 
 
+# Two nodes have not seen each other's crash when they asked for it: whichever
+# is first at an object that differs, the other's stays in its spool.
+subtest 'one id, two crashes at once' => sub {
+    my $where = ['private', "$prefix-race"];
+    my @spools = map { spool() } 1 .. 2;
+    my @nginx = map { mover(spool => $_, storage => s3_storage(proxy->port,
+                                                         "$prefix-race")) }
+                    @spools;
+
+    for my $round (1 .. 3) {
+        my $id = new_id();
+
+        # the first objects are the same; the last ones always differ
+        my @dumps = map { { a => $round == 1 ? $_ : 'same',
+                            b => $round == 2 ? $_ : 'same' } } 1 .. 2;
+
+        proxy->reset;
+        proxy->mode('hold', method => 'PUT');
+        my @crashes = map { submit($nginx[$_], id => $id, note => "of $_",
+                                   dumps => $dumps[$_]) } 0 .. 1;
+        proxy->wait_for(2, 30, 'PUT', qr/dump_names/);
+        is proxy->count('GET', qr/raw_crash/), 2, 'both have asked before';
+        proxy->mode('pass');
+        drained($_, 60) for @spools;
+
+        my $all = get_all($where);
+        my @stored = grep { !missing($all, '2018', $crashes[$_]) } 0 .. 1;
+        is scalar(@stored), 1, "round $round: one is stored, and whole"
+            or next;
+
+        my $lost = 1 - $stored[0];
+        my @failed = files("$spools[$lost]/failed");
+        is scalar(@failed), 2, 'the other one failed';
+        is slurp("$spools[$lost]/failed/$failed[1]"),
+           "another crash has this id\n", 'says why';
+        my ($kept) = SubmitTest::read_file("$spools[$lost]/failed/$failed[0]");
+        is_deeply $kept->{dumps}, $dumps[$lost], 'and is there';
+        is scalar(files("$spools[ $stored[0] ]/failed")), 0, 'no more';
+
+        unlink map { "$spools[$lost]/failed/$_" } @failed;
+    }
+
+    $_->stop for @nginx;
+};
+
+
+subtest 'an id is taken, says the storage' => sub {
+    my $spool = spool();
+    my $nginx = mover(spool => $spool, retry_max => '500ms',
+                      storage => s3_storage(proxy->port, "$prefix-taken",
+                                            'timeout=5s retries=2'));
+    my @crashes;
+
+    # put, but the answer did not come; another put is under way
+    for my $mode ([ 'cut_after', after => 0 ],
+                  [ 'status', status => 409,
+                    code => 'ConditionalRequestConflict' ],
+                  [ 'status', status => 412, code => 'PreconditionFailed' ])
+    {
+        proxy->reset;
+        proxy->mode(@$mode, method => 'PUT', first => 1);
+        push @crashes, submit($nginx, id => new_id());
+        drained($spool, 60);
+    }
+
+    is scalar(files("$spool/failed")), 0, 'none is taken for another';
+    stored_ok(get_all(['private', "$prefix-taken"]), '2018', 'in the end',
+              @crashes);
+
+    # no conditions: who is there already is safe
+    proxy->reset;
+    proxy->mode('status', status => 501, code => 'NotImplemented',
+                method => 'PUT', first => 1);
+    push @crashes, submit($nginx, id => new_id());
+    drained($spool, 60);
+    $nginx->wait_log(qr/knows no If-None-Match/);
+
+    submit($nginx, id => $crashes[-1]{id}, note => 'another');
+    drained($spool, 60);
+    is scalar(files("$spool/failed")), 2, 'another one fails';
+    stored_ok(get_all(['private', "$prefix-taken"]), '2018',
+              'without conditions', @crashes);
+
+    $nginx->stop;
+};
+
+
 subtest "a client's own id" => sub {
     for my $kind ('s3', 'tree') {
         my $spool = hold(spool());
