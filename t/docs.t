@@ -477,6 +477,7 @@ sub console
     my $text = slurp("$Root/conf/run.conf.in");
 
     $text =~ s,\@MODULES\@,modules,g;
+    $text =~ s,\@CRASHES\@,file://\@DIR\@/crashes,;
     $text =~ s,\@DIR\@,$dir,g;
     $text =~ s,\@PORT\@,%%PORT%%,;
     $text =~ s,\@USER\@,,;
