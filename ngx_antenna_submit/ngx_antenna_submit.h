@@ -149,6 +149,9 @@ struct ngx_antenna_submit_ctx_s {
                                                   malloc()ed */
     u_char                        *rest_pos;
     u_char                        *rest_last;
+    u_char                        *load;       /* of a body in a file */
+    ssize_t                        loaded;
+    ngx_err_t                      err;
     ngx_antenna_raw_t             *raw;        /* NULL: a small one */
     off_t                          received;   /* bytes of the body */
     off_t                          size;       /* of the form */
@@ -179,6 +182,7 @@ struct ngx_antenna_submit_ctx_s {
     unsigned                       compressed:1;
     unsigned                       inflated:1; /* a whole stream */
     unsigned                       pending:1;  /* more output of it */
+    unsigned                       shared:1;   /* others need the body, too */
     unsigned                       ended:1;    /* the form */
     unsigned                       drain:1;    /* the verdict is known */
     unsigned                       blocked:1;  /* the record is full */

@@ -29,12 +29,21 @@ static void ngx_antenna_body_slice(ngx_antenna_submit_ctx_t *ctx,
 static void ngx_antenna_body_inflate(ngx_antenna_submit_ctx_t *ctx,
     ngx_buf_t *b);
 static void ngx_antenna_body_take(ngx_antenna_submit_ctx_t *ctx);
+static void ngx_antenna_body_copy(ngx_antenna_submit_ctx_t *ctx);
+static ngx_int_t ngx_antenna_body_load(ngx_antenna_submit_ctx_t *ctx);
+static void ngx_antenna_body_pread(ngx_antenna_submit_ctx_t *ctx);
+static void ngx_antenna_body_loaded(ngx_antenna_submit_ctx_t *ctx);
+static ngx_int_t ngx_antenna_body_put(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_body_failed(ngx_antenna_submit_ctx_t *ctx,
     ngx_int_t rc);
 static void ngx_antenna_body_end(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_body_next(ngx_event_t *ev);
 static void ngx_antenna_body_go(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_body_timer(ngx_event_t *ev);
+
+
+#define ngx_antenna_body_in_file(b)                                           \
+    ((b)->in_file && !ngx_buf_in_memory(b))
 
 
 /* of the worker: what was inflated is parsed at once */
@@ -159,7 +168,18 @@ ngx_antenna_body_process(ngx_antenna_submit_ctx_t *ctx)
 
         if (ctx->drain) {
             b->pos = b->last;
+            b->file_pos = b->file_last;
             ctx->pending = 0;
+        }
+
+        if (ngx_antenna_body_in_file(b) && b->file_pos != b->file_last) {
+
+            if (ngx_antenna_body_load(ctx) != NGX_OK) {
+                ctx->failed = NGX_ERROR;
+                ngx_antenna_crash_drop(ctx);
+            }
+
+            continue;
         }
 
         if (b->pos == b->last && !ctx->pending) {
@@ -286,29 +306,135 @@ ngx_antenna_body_take(ngx_antenna_submit_ctx_t *ctx)
         return;
     }
 
+    if (ctx->shared) {
+        ngx_antenna_body_copy(ctx);
+        return;
+    }
+
     for (last = &ctx->in; *last; last = &(*last)->next) { /* void */ }
 
     *last = r->request_body->bufs;
     r->request_body->bufs = NULL;
 
     for (cl = *last; cl; cl = cl->next) {
+        ctx->received += ngx_buf_size(cl->buf);
+    }
+}
 
-        if (cl->buf->in_file && !ngx_buf_in_memory(cl->buf)) {
 
-            /* another module has had it read before */
+/* at once the whole body, which others read, too */
 
-            ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
-                          "the body of a crash report is in a file, was it "
-                          "mirrored?");
+static void
+ngx_antenna_body_copy(ngx_antenna_submit_ctx_t *ctx)
+{
+    ngx_buf_t           *b;
+    ngx_chain_t         *cl, *ln, **last;
+    ngx_http_request_t  *r;
 
-            cl->buf->pos = cl->buf->last;
+    r = ctx->request;
+    last = &ctx->in;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+
+        ln = ngx_alloc_chain_link(r->pool);
+        b = ngx_alloc_buf(r->pool);
+
+        if (ln == NULL || b == NULL) {
             ctx->failed = NGX_ERROR;
             ngx_antenna_crash_drop(ctx);
-            continue;
+            return;
         }
 
-        ctx->received += cl->buf->last - cl->buf->pos;
+        *b = *cl->buf;
+        ctx->received += ngx_buf_size(b);
+
+        ln->buf = b;
+        ln->next = NULL;
+
+        *last = ln;
+        last = &ln->next;
     }
+}
+
+
+/* some of the first buffer, which is in a file: into one in front of it */
+
+static ngx_int_t
+ngx_antenna_body_load(ngx_antenna_submit_ctx_t *ctx)
+{
+    if (ctx->load == NULL) {
+        ctx->load = ngx_alloc(NGX_ANTENNA_TURN,
+                              ctx->request->connection->log);
+        if (ctx->load == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_antenna_work(ctx, ngx_antenna_body_pread,
+                            ngx_antenna_body_loaded);
+}
+
+
+static void
+ngx_antenna_body_pread(ngx_antenna_submit_ctx_t *ctx)
+{
+    size_t      size;
+    ngx_buf_t  *b;
+
+    b = ctx->in->buf;
+    size = (size_t) ngx_min(NGX_ANTENNA_TURN, b->file_last - b->file_pos);
+
+    do {
+        ctx->loaded = pread(b->file->fd, ctx->load, size, b->file_pos);
+        ctx->err = (ctx->loaded == -1) ? ngx_errno : 0;
+    } while (ctx->err == NGX_EINTR);
+}
+
+
+static void
+ngx_antenna_body_loaded(ngx_antenna_submit_ctx_t *ctx)
+{
+    if (ctx->loaded <= 0) {
+        ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, ctx->err,
+                      "pread() of the body of a crash report failed");
+    }
+
+    if (ctx->loaded <= 0 || ngx_antenna_body_put(ctx) != NGX_OK) {
+        ctx->failed = NGX_ERROR;
+        ngx_antenna_crash_drop(ctx);
+    }
+
+    ngx_antenna_body_worked(ctx);
+}
+
+
+static ngx_int_t
+ngx_antenna_body_put(ngx_antenna_submit_ctx_t *ctx)
+{
+    ngx_buf_t           *b;
+    ngx_chain_t         *ln;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    ln = ngx_alloc_chain_link(r->pool);
+    b = ngx_calloc_buf(r->pool);
+
+    if (ln == NULL || b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->memory = 1;
+    b->pos = ctx->load;
+    b->last = ctx->load + ctx->loaded;
+
+    ctx->in->buf->file_pos += ctx->loaded;
+
+    ln->buf = b;
+    ln->next = ctx->in;
+    ctx->in = ln;
+
+    return NGX_OK;
 }
 
 

@@ -31,6 +31,17 @@ ngx_antenna_submit_handler(ngx_http_request_t *r)
     ngx_antenna_submit_ctx_t        *ctx;
     ngx_antenna_submit_main_conf_t  *amcf;
 
+    if (r != r->main) {
+
+        /* the body is the main request's, which needs it itself */
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "a crash report is no subrequest: no \"mirror\" and no "
+                      "include may lead to antenna_submit");
+
+        return NGX_HTTP_FORBIDDEN;
+    }
+
     if (!ngx_antenna_submit_path(r)) {
         return ngx_antenna_answer_not_found(r);
     }
@@ -85,6 +96,10 @@ ngx_antenna_submit_handler(ngx_http_request_t *r)
     if (ctx->compressed) {
         ngx_tecken_metrics_count(&amcf->metrics.gzipped, 1);
     }
+
+    /* "mirror" has had it read, and needs it after us */
+
+    ctx->shared = (r->request_body != NULL);
 
     r->request_body_no_buffering = 1;
 
@@ -319,5 +334,9 @@ ngx_antenna_submit_cleanup(void *data)
 
     if (ctx->rest) {
         ngx_free(ctx->rest);
+    }
+
+    if (ctx->load) {
+        ngx_free(ctx->load);
     }
 }

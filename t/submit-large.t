@@ -236,6 +236,7 @@ regexes();
 both();
 variable();
 gone();
+reloaded();
 full();
 
 clean();
@@ -376,6 +377,25 @@ sub gone
     is scalar(grep { index(slurp($_), '"c": "' . 'y' x (5 * $M) . '"') > 0 }
                    glob "$spool/new/*"),
        2, 'of those that left, two had sent a crash';
+    clean();
+}
+
+
+# The worker that has it ends when it has answered.
+sub reloaded
+{
+    my ($head, $body) = zipped([ a => 'x' x (10 * $M) ],
+                               json('{"b":[' . '1,' x (2 * $M) . '1]}'));
+    my @workers = $nginx->workers;
+    my $socket = connection($nginx);
+
+    print $socket $head . $body;
+    is $nginx->get('/nothing')->{status}, 404, 'the worker has read it';
+    $nginx->reload;
+
+    is read_answer($socket, 60)->{status}, 200, 'answered amid a reload';
+    is scalar(() = glob "$spool/new/*"), 1, 'and kept';
+    isnt join(' ', $nginx->workers), "@workers", 'by an old worker';
     clean();
 }
 
