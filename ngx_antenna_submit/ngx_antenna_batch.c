@@ -11,11 +11,11 @@
 
 /*
  * Small crashes that are complete while others are being synced go to the
- * disk as one file: the syncs are what a crash costs.
+ * disk as one file: the syncs are what a crash costs.  A worker has one such
+ * file at a time: the longer it takes, the more share the next one.
  */
 
 
-#define NGX_ANTENNA_BATCHES       2
 #define NGX_ANTENNA_BATCH_SIZE    (4 * 1024 * 1024)
 
 
@@ -45,13 +45,13 @@ ngx_antenna_batch_add(ngx_antenna_record_t *rec)
 
     ngx_queue_insert_tail(&spool->ready, &rec->queue);
 
-    if (spool->batches == NGX_ANTENNA_BATCHES) {
+    /* the one under way is followed by one for all that wait */
+
+    if (spool->batch) {
         return NGX_OK;
     }
 
-    /* those under way take what is left when they end */
-
-    if (ngx_antenna_batch_start(spool) != NGX_OK && spool->batches == 0) {
+    if (ngx_antenna_batch_start(spool) != NGX_OK) {
         ngx_queue_remove(&rec->queue);
         return NGX_ERROR;
     }
@@ -101,7 +101,7 @@ ngx_antenna_batch_start(ngx_antenna_spool_t *spool)
         return NGX_ERROR;
     }
 
-    spool->batches++;
+    spool->batch = 1;
 
     return NGX_OK;
 }
@@ -198,7 +198,7 @@ ngx_antenna_batch_done(ngx_tecken_task_t *task)
     ngx_antenna_spool_t  *spool;
 
     spool = batch->spool;
-    spool->batches--;
+    spool->batch = 0;
 
     if (batch->file.error.call) {
         rc = ngx_antenna_file_failed(&batch->file, ngx_cycle->log);
@@ -210,18 +210,15 @@ ngx_antenna_batch_done(ngx_tecken_task_t *task)
 
     /* the next one is on its way while these are answered */
 
-    while (!ngx_queue_empty(&spool->ready)
-           && spool->batches < NGX_ANTENNA_BATCHES
-           && ngx_antenna_batch_start(spool) == NGX_OK)
-    {
-        /* void */
+    if (!ngx_queue_empty(&spool->ready)) {
+        (void) ngx_antenna_batch_start(spool);
     }
 
     ngx_antenna_batch_end(&batch->records, rc, batch->file.usec);
 
     ngx_tecken_task_destroy(task);
 
-    if (spool->batches == 0) {
+    if (!spool->batch) {
         ngx_antenna_batch_end(&spool->ready, NGX_ERROR, 0);
     }
 }

@@ -321,7 +321,7 @@ ngx_antenna_spools_init_worker(ngx_cycle_t *cycle, ngx_array_t *spools)
 
     for (i = 0; i < spools->nelts; i++) {
         ngx_queue_init(&spool[i]->ready);
-        spool[i]->batches = 0;
+        spool[i]->batch = 0;
         spool[i]->number = 0;
         spool[i]->syncs = NULL;
         spool[i]->syncing = 0;

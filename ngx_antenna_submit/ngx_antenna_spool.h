@@ -135,8 +135,8 @@ struct ngx_antenna_spool_s {
     /* of this process */
 
     ngx_queue_t                   ready;      /* records for the next file */
-    ngx_uint_t                    batches;    /* files being committed */
     ngx_uint_t                    number;
+    ngx_uint_t                    batch;      /* one is being committed */
 
     ngx_thread_mutex_t            mutex;      /* of its threads */
     ngx_thread_cond_t             synced;

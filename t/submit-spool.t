@@ -163,7 +163,7 @@ sub together
     my $body = form('X', @{ $Form{small} });
 
     # two of each worker at a time
-    arm('fsync', -1500, 4);
+    arm('fsync', -1500, 2);
 
     my @sockets = map { connection($nginx) } 1 .. $n;
     print {$_} "POST /submit HTTP/1.1\r\nHost: x\r\nContent-Type: $Type\r\n"
