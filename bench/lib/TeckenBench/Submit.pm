@@ -489,22 +489,22 @@ sub _plain_put
 }
 
 
-# How long each post took, from when it should have begun: one that is late
-# is late for the next, too.
+# How long each post took.
 sub _paced
 {
     my ($self, $socket, $ended) = @_;
 
     my @took;
-    my $start = time;
+    my $due = time;
 
     until ($ended->()) {
-        my $due = $start + @took / PACE;
-
         sleep $due - time if $due > time;
+
+        my $start = time;
         post($socket, @post, $self->{large});
 
-        push @took, time - $due;
+        push @took, time - $start;
+        $due = $start + 1 / PACE;
     }
 
     return @took;
