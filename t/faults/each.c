@@ -49,7 +49,7 @@
 
 enum {
     MEMORY, OPEN, READ, WRITE, FSYNC, STAT, RENAME, UNLINK, MKDIR, TRUNCATE,
-    FLOCK, CLOSE, RECV, SEND, ACCEPT
+    FLOCK, CLOSE, RECV, SEND, ACCEPT, CONNECT
 };
 
 
@@ -507,6 +507,24 @@ recv(int fd, void *buf, size_t size, int flags)
     NEXT(ssize_t, "recv", int, void *, size_t, int)
 
     return fd_fails(RECV, fd) ? -1 : next(fd, buf, size, flags);
+}
+
+
+ssize_t
+send(int fd, const void *buf, size_t size, int flags)
+{
+    NEXT(ssize_t, "send", int, const void *, size_t, int)
+
+    return fd_fails(SEND, fd) ? -1 : next(fd, buf, size, flags);
+}
+
+
+int
+connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    NEXT(int, "connect", int, const struct sockaddr *, socklen_t)
+
+    return fd_fails(CONNECT, fd) ? -1 : next(fd, addr, len);
 }
 
 

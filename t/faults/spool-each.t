@@ -6,24 +6,25 @@
 # after the other: no worker dies, what is acknowledged is stored, what is not
 # leaves nothing.
 #
-# SPOOL_EACH=1: each of them, a quarter of an hour; otherwise a few of each
+# SPOOL_EACH=1: each of them, half an hour; otherwise a few of each
 # kind, by chance.
 
 use strict;
 use warnings;
 
 use Errno qw(
-    ECONNABORTED ECONNRESET EINTR EIO EMFILE ENOMEM ENOSPC EPIPE
+    EADDRNOTAVAIL ECONNABORTED ECONNREFUSED ECONNRESET EINTR EIO EMFILE ENOMEM
+    ENOSPC EPIPE
 );
 use Test::More;
 
 use MoverTest qw(
     drained files get_all hold let_go missing mover new_files new_id
-    tree_storage
+    s3_storage tree_storage
 );
-use StoreTest qw(pattern sanitized);
+use StoreTest qw(pattern sanitized unique);
 use SubmitTest qw(chunked gzip post spooled);
-use TeckenTest qw(:none);
+use TeckenTest qw(:s3 :proxy);
 use TeckenTest::Process qw(
     give_away remove_tree run_child slurp temp_dir wait_until write_file
 );
@@ -46,16 +47,19 @@ write_file($each, pack $Control, (0) x 7, '');
 give_away($dir, glob("$dir/*"), $spool, $tree);
 open my $control, '+<', $each or die "$each: $!";
 
-hold($spool);
-
-my $nginx = mover(
-    spool => $spool, storage => tree_storage($tree), workers => 1,
+my $prefix = unique('each');
+my $where = $tree;
+my %options = (
+    spool => $spool, workers => 1,
     main => 'thread_pool io threads=2; env LD_PRELOAD; env TECKEN_EACH;',
     http => 'tecken_io_thread_pool io; access_log off;
              client_body_timeout 5s;',
     log_level => 'error', retry_max => '100ms',
     env => { LD_PRELOAD => "$dir/each.so", TECKEN_EACH => $each });
 
+hold($spool);
+
+my $nginx = mover(%options, storage => tree_storage($tree));
 my ($worker) = $nginx->workers;
 
 # the numbers are those of t/faults/each.c; "all": once it fails it goes on
@@ -78,6 +82,7 @@ my @kinds = map { my ($name, $number, $what, @errnos) = @$_;
     [ recv     => 12, 'socket', ECONNRESET, EINTR ],
     [ send     => 13, 'socket', EPIPE, EIO ],
     [ accept   => 14, 'socket', ECONNABORTED, EMFILE ],
+    [ connect  => 15, 'socket', ECONNREFUSED, EADDRNOTAVAIL ],
 );
 
 my $Serial = 0;
@@ -282,44 +287,55 @@ sub stored
 
     drained($spool, $seconds);
 
-    my $all = get_all($tree);
-    push @lost, map { missing($all, 'tree', $_) } @acked;
-    $acked += splice @acked;
+    my $all = get_all($where);
+    push @lost, map { missing($all, ref $where ? '2018' : 'tree', $_) } @acked;
+    $acked += @acked;
+    @acked = ();
+
     remove_tree($_) for glob "$tree/*";
+    s3->empty('private', $prefix) if ref $where;
+}
+
+
+# each call that comes after the 200
+sub each_stored
+{
+    my ($form, @faults) = @_;
+
+    for my $kind (@faults) {
+        my @wrong;
+
+        my ($calls, $failed) = each_call($kind, 1, sub {
+            my ($what, @fault) = @_;
+
+            my $crash = send_crash($form);
+            arm(@fault);
+
+            # once it has failed for good it can only wait
+            eval { wait_until('the end', 20, sub {
+                return !new_files($spool) || ($fault[2] && (seen())[1]);
+            }) };
+
+            my @seen = disarm();
+            push @acked, $crash;
+            stored(60);
+
+            still_there($what, \@wrong);
+            push @wrong, "$what: put aside"
+                if files("$spool/failed") || files("$spool/corrupt");
+
+            return @seen;
+        });
+
+        is_deeply \@wrong, [], "$kind->{name}: $failed of $calls failed";
+        $nginx->check;
+    }
 }
 
 
 for my $form ($whole ? 'a small crash' : (), 'dumps', 'an own id') {
     subtest "stored: $form" => sub {
-        for my $kind (grep { $_->{text} ne 'socket:' } @kinds) {
-            my @wrong;
-
-            my ($calls, $failed) = each_call($kind, 1, sub {
-                my ($what, @fault) = @_;
-
-                my $crash = send_crash($form);
-                arm(@fault);
-
-                # once it has failed for good it can only wait
-                eval { wait_until('the end', 20, sub {
-                    return !new_files($spool) || ($fault[2] && (seen())[1]);
-                }) };
-
-                my @seen = disarm();
-                push @acked, $crash;
-                stored(30);
-
-                still_there($what, \@wrong);
-
-                push @wrong, "$what: put aside"
-                    if files("$spool/failed") || files("$spool/corrupt");
-
-                return @seen;
-            });
-
-            is_deeply \@wrong, [], "$kind->{name}: $failed of $calls failed";
-            $nginx->check;
-        }
+        each_stored($form, grep { $_->{text} ne 'socket:' } @kinds);
     };
 }
 
@@ -327,6 +343,21 @@ for my $form ($whole ? 'a small crash' : (), 'dumps', 'an own id') {
 my $left = eval { wait_until('files to be closed', 5, sub {
     $nginx->fds <= $fds + 2 }) };
 ok $left, 'no file is left open' or diag $nginx->fds . " files, not $fds";
+
+is $nginx->stop, 0, 'a clean end';
+
+
+$where = [ 'private', $prefix ];
+$nginx = mover(%options, storage => s3_storage(proxy->port, $prefix,
+    'timeout=2s connect_timeout=2s deadline=3s retries=1'));
+($worker) = $nginx->workers;
+
+for my $form ('dumps', 'an own id') {
+    subtest "stored in S3: $form" => sub {
+        each_stored($form, grep { $_->{name} =~ /^(?:memory|recv|send|connect)$/ }
+                           @kinds);
+    };
+}
 
 diag "faults=$faults acked=$acked lost=" . @lost;
 is_deeply \@lost, [], 'each one is stored, whole';
