@@ -25,7 +25,7 @@ use TeckenTest qw(:s3 :proxy);
 use TeckenTest::Process qw(give_away remove_tree temp_dir wait_until);
 
 my $each = $ENV{SPOOL_OUTAGE} || 30;
-my $hasty = 'timeout=500ms connect_timeout=500ms deadline=600ms retries=0';
+my $hasty = 'timeout=1s connect_timeout=1s deadline=1500ms retries=0';
 
 my $dir = temp_dir('outage');
 END {

@@ -332,7 +332,7 @@ sub drained
     my ($spool, $seconds) = @_;
 
     my ($left, $end) = (-1, 0);
-    $seconds //= 40;
+    $seconds = 2 * ($seconds // 30);
 
     wait_until("an empty spool, or one file less in $seconds s", 600, sub {
         my $now = new_files($spool);
