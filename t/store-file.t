@@ -236,7 +236,7 @@ my $slashes = '/' x 1024;
 [200, 200, 502, 404, 200, 200, 502, 404]
 --- response_body_like eval
 ['', '^long$', 'needs 1 to 1024 bytes', '', '', '^slashes$', 'cannot be', '']
---- timeout: 10
+--- timeout: 120
 
 
 
