@@ -247,7 +247,7 @@ subtest 'bad files' => sub {
              'why';
         is missing($nginx, $symbol, 'again')->{hit}, 1, 'is remembered';
         is gets($one), 1, 'asked once';
-        is scalar(temp_files($nginx)), 0, 'nothing is left';
+        no_temp_files($nginx);
     }
 
     my $symbol = fresh('bad');
@@ -292,7 +292,7 @@ subtest 'the body is cut' => sub {
 
     my $answer = module($nginx, $symbol);
     is "$answer->{status} $answer->{source}", '503 first', 'cut for ever';
-    is scalar(temp_files($nginx)), 0, 'nothing is left';
+    no_temp_files($nginx);
 
     put(2, $symbol, sym_of($symbol, 'whole'));
     found($nginx, $symbol, 'whole', 'another source has it');
@@ -585,7 +585,7 @@ subtest 'a full disk' => sub {
         like $full->error_log,
              qr/module\ "\Q$symbol\E":\ could\ not\ build\ a\ symcache\ from
                 \ "first":.*28:\ No\ space\ left/x, 'says so';
-        is scalar(temp_files($full, "$disk/c")), 0, 'no file is left';
+        no_temp_files($full, "$disk/c");
 
         my $small = fresh();
         put(1, $small, sym_of($small, 'small'));

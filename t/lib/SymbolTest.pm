@@ -22,7 +22,8 @@ use TeckenTest::Process qw(wait_until);
 
 our @EXPORT = qw(
     collect debug_id files found gzip large_sym metric missing module
-    module_nginx module_refuses object_key open_request sizes sym symbol temp_files
+    module_nginx module_refuses no_temp_files object_key open_request sizes sym
+    symbol temp_files
 );
 
 my $serial = 0;
@@ -267,6 +268,17 @@ sub temp_files
     $dir //= $nginx->prefix . '/temp/symcache';
 
     return split /\n/, `find '$dir/temp' -type f 2>/dev/null`;
+}
+
+
+# A build that failed has its file until its threads have come back, which
+# those who wait for it do not wait for.
+sub no_temp_files
+{
+    my ($nginx, $dir) = @_;
+
+    ok wait_until('no temporary file', 20,
+                  sub { !temp_files($nginx, $dir) }), 'nothing is left';
 }
 
 
