@@ -47,7 +47,7 @@ ngx_tecken_curl_init_worker(ngx_cycle_t *cycle, ngx_uint_t connections)
         return NGX_ERROR;
     }
 
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (ngx_tecken_curl_memory_init() != CURLE_OK) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                       "curl_global_init() failed");
         return NGX_ERROR;
@@ -113,6 +113,7 @@ ngx_tecken_curl_exit_worker(ngx_cycle_t *cycle)
     }
 
     curl_global_cleanup();
+    ngx_tecken_curl_memory_done();
 }
 
 

@@ -117,6 +117,10 @@ ngx_int_t ngx_tecken_curl_init_worker(ngx_cycle_t *cycle,
     ngx_uint_t connections);
 void ngx_tecken_curl_exit_worker(ngx_cycle_t *cycle);
 
+/* curl_global_init() and what is left after curl_global_cleanup() */
+CURLcode ngx_tecken_curl_memory_init(void);
+void ngx_tecken_curl_memory_done(void);
+
 /*
  * NGX_OK: t->done is called once, later, unless cancelled.  NGX_BUSY: nginx
  * runs out of connections, or too many transfers wait.  NGX_ERROR: out of
