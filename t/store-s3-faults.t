@@ -243,6 +243,26 @@ subtest 'the connection after one that failed' => sub {
     }
 };
 
+# libcurl asks again by itself when a connection that it has kept is dead, five
+# times with one handle
+subtest 'a dead connection, time after time' => sub {
+    for my $method ('HEAD', 'GET') {
+        for my $time (1 .. 8) {
+            proxy->mode('pass');
+            op($nginx, $method, 'once', 'o');
+
+            proxy->mode('close', first => 1);
+            proxy->call('clear');
+
+            my $answer = op($nginx, $method, 'once', 'o');
+            is $answer->{status}, 200, "$method, $time";
+            is scalar(proxy->requests($method)), 2, 'asked again';
+        }
+    }
+
+    proxy->mode('pass');
+};
+
 subtest 'silence' => sub {
     for my $mode ('stall', 'noread', 'half_head') {
         for my $method ('HEAD', 'GET', 'PUT') {

@@ -41,11 +41,8 @@ ngx_tecken_curl_init_worker(ngx_cycle_t *cycle, ngx_uint_t connections)
 
     tc->log = cycle->log;
     ngx_queue_init(&tc->waiting);
-
-    tc->idle = ngx_alloc(tc->connections * sizeof(CURL *), cycle->log);
-    if (tc->idle == NULL) {
-        return NGX_ERROR;
-    }
+    ngx_queue_init(&tc->ready);
+    ngx_queue_init(&tc->spare);
 
     if (ngx_tecken_curl_memory_init() != CURLE_OK) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
@@ -88,9 +85,7 @@ ngx_tecken_curl_exit_worker(ngx_cycle_t *cycle)
         return;
     }
 
-    while (tc->nidle) {
-        curl_easy_cleanup(tc->idle[--tc->nidle]);
-    }
+    ngx_tecken_easy_exit();
 
     (void) curl_multi_cleanup(tc->multi);
     tc->multi = NULL;
@@ -102,9 +97,6 @@ ngx_tecken_curl_exit_worker(ngx_cycle_t *cycle)
     if (tc->timer.posted) {
         ngx_delete_posted_event(&tc->timer);
     }
-
-    ngx_free(tc->idle);
-    tc->idle = NULL;
 
     if (tc->sockets) {
         ngx_free(tc->sockets);
@@ -239,7 +231,7 @@ ngx_tecken_curl_remove(CURL *easy, ngx_connection_t *c)
     data = NULL;
     (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &data);
 
-    t = (ngx_tecken_transfer_t *) data;
+    t = data ? ((ngx_tecken_easy_t *) data)->transfer : NULL;
 
     /*
      * libcurl 7.88.0 to 8.1.2 closes the socket of a transfer that is
@@ -407,7 +399,6 @@ ngx_tecken_curl_drain(void)
     char                   *data;
     CURLMsg                *msg;
     CURLcode                code;
-    ngx_tecken_transfer_t  *t;
 
     while ((msg = curl_multi_info_read(ngx_tecken_curl.multi, &left))) {
 
@@ -425,9 +416,8 @@ ngx_tecken_curl_drain(void)
             continue;
         }
 
-        t = (ngx_tecken_transfer_t *) data;
-
-        ngx_tecken_transfer_finish(t, code);
+        ngx_tecken_transfer_finish(((ngx_tecken_easy_t *) data)->transfer,
+                                   code);
     }
 
     ngx_tecken_transfer_next();

@@ -9,9 +9,7 @@
 #include <ngx_tecken_transfer.h>
 
 
-#define NGX_TECKEN_TRANSFER_MAX_HEADERS  65536
 #define NGX_TECKEN_TRANSFER_MAX_WAITING  16     /* times the connections */
-#define NGX_TECKEN_TRANSFER_HEAD_BUFFER  2048L  /* no body will fill more */
 
 
 /*
@@ -27,15 +25,7 @@ static ngx_int_t ngx_tecken_transfer_run(ngx_tecken_transfer_t *t);
 static void ngx_tecken_transfer_wait(ngx_tecken_transfer_t *t);
 static void ngx_tecken_transfer_unwait(ngx_tecken_transfer_t *t);
 static ngx_tecken_transfer_t *ngx_tecken_transfer_turn(void);
-static ngx_int_t ngx_tecken_transfer_options(ngx_tecken_transfer_t *t);
 static void ngx_tecken_transfer_release(ngx_tecken_transfer_t *t);
-static size_t ngx_tecken_transfer_header(char *line, size_t size, size_t n,
-    void *data);
-static void ngx_tecken_transfer_answered(ngx_tecken_transfer_t *t);
-static size_t ngx_tecken_transfer_body(char *buf, size_t size, size_t n,
-    void *data);
-static size_t ngx_tecken_transfer_read(char *buf, size_t size, size_t n,
-    void *data);
 static void ngx_tecken_transfer_timeout(ngx_event_t *ev);
 static void ngx_tecken_transfer_resume_handler(ngx_event_t *ev);
 static void ngx_tecken_transfer_arm(ngx_tecken_transfer_t *t);
@@ -96,19 +86,8 @@ ngx_tecken_transfer_run(ngx_tecken_transfer_t *t)
         return NGX_BUSY;
     }
 
-    if (tc->nidle) {
-        t->easy = tc->idle[--tc->nidle];
-
-    } else {
-        t->easy = curl_easy_init();
-
-        if (t->easy == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (ngx_tecken_transfer_options(t) != NGX_OK
-        || curl_multi_add_handle(tc->multi, t->easy) != CURLM_OK)
+    if (ngx_tecken_easy_get(t) != NGX_OK
+        || curl_multi_add_handle(tc->multi, t->easy->curl) != CURLM_OK)
     {
         return NGX_ERROR;
     }
@@ -158,91 +137,6 @@ ngx_tecken_transfer_unwait(ngx_tecken_transfer_t *t)
 }
 
 
-static ngx_int_t
-ngx_tecken_transfer_options(ngx_tecken_transfer_t *t)
-{
-    CURL  *easy;
-
-    easy = t->easy;
-
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, (void *) t);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->curl_error);
-
-    /*
-     * What libcurl copies may be lost when memory runs out: a request without
-     * its target is one for something else that may be there
-     */
-
-    if (curl_easy_setopt(easy, CURLOPT_URL, t->url) != CURLE_OK
-        || curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* libcurl parses, prints and splits again each URL */
-
-    if (t->parsed) {
-        curl_easy_setopt(easy, CURLOPT_CURLU, t->parsed);
-    }
-
-    if (t->target
-        && curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, t->target)
-           != CURLE_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (t->fresh) {
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    }
-
-    if (t->ca_file
-        && curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file) != CURLE_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, ngx_tecken_curl_close);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
-
-    /* 8.23 keeps a connection that has closed amid the header: see answered */
-
-    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long) t->connect_timeout);
-
-    if (t->connect_to) {
-        curl_easy_setopt(easy, CURLOPT_CONNECT_TO, t->connect_to);
-    }
-
-    if (t->upload >= 0) {
-        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
-                         (curl_off_t) t->upload);
-        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 131072L);
-        curl_easy_setopt(easy, CURLOPT_READFUNCTION, ngx_tecken_transfer_read);
-        curl_easy_setopt(easy, CURLOPT_READDATA, t);
-
-    } else if (t->method[0] == 'H') {
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
-                         NGX_TECKEN_TRANSFER_HEAD_BUFFER);
-    }
-
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, ngx_tecken_transfer_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, ngx_tecken_transfer_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
-
-    return NGX_OK;
-}
-
-
 static void
 ngx_tecken_transfer_arm(ngx_tecken_transfer_t *t)
 {
@@ -256,12 +150,13 @@ ngx_tecken_transfer_finish(ngx_tecken_transfer_t *t, CURLcode code)
     long  status;
 
     status = 0;
-    (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void) curl_easy_getinfo(t->easy->curl, CURLINFO_RESPONSE_CODE, &status);
 
     t->status = (ngx_uint_t) status;
 
     if (code == CURLE_OK && t->answered) {
         t->rc = NGX_OK;
+        t->whole = 1;
 
     } else if (code == CURLE_OK) {
 
@@ -280,8 +175,8 @@ ngx_tecken_transfer_finish(ngx_tecken_transfer_t *t, CURLcode code)
 
         if (t->error[0] == '\0') {
             ngx_cpystrn((u_char *) t->error,
-                        (u_char *) (t->curl_error[0]
-                                    ? t->curl_error
+                        (u_char *) (t->easy->error[0]
+                                    ? t->easy->error
                                     : curl_easy_strerror(code)),
                         CURL_ERROR_SIZE);
         }
@@ -307,25 +202,14 @@ ngx_tecken_transfer_release(ngx_tecken_transfer_t *t)
     }
 
     if (t->active) {
-        (void) curl_multi_remove_handle(tc->multi, t->easy);
+        (void) curl_multi_remove_handle(tc->multi, t->easy->curl);
         tc->nactive--;
         t->share->nactive--;
         t->active = 0;
     }
 
     if (t->easy) {
-
-        /* to 8.14 and later a reset handle still has a cut body to rewind */
-
-        if (tc->nidle < tc->connections && t->upload < 0) {
-            curl_easy_reset(t->easy);
-            tc->idle[tc->nidle++] = t->easy;
-
-        } else {
-            curl_easy_cleanup(t->easy);
-        }
-
-        t->easy = NULL;
+        ngx_tecken_easy_put(t);
     }
 
     if (t->headers) {
@@ -438,164 +322,9 @@ ngx_tecken_transfer_resume_handler(ngx_event_t *ev)
     /* may call body or read, and end the transfer, but not tell so: the
      * result is found by the drain */
 
-    (void) curl_easy_pause(t->easy, CURLPAUSE_CONT);
+    (void) curl_easy_pause(t->easy->curl, CURLPAUSE_CONT);
 
     ngx_tecken_curl_drain();
-}
-
-
-static size_t
-ngx_tecken_transfer_header(char *line, size_t size, size_t n, void *data)
-{
-    ngx_tecken_transfer_t *t = data;
-
-    u_char     *p, *last, *colon;
-    ngx_str_t   name, value;
-
-    n *= size;
-
-    t->progress = 1;
-    t->header_size += n;
-
-    if (t->header_size > NGX_TECKEN_TRANSFER_MAX_HEADERS) {
-        ngx_cpystrn((u_char *) t->error,
-                    (u_char *) "too large response header", CURL_ERROR_SIZE);
-        return 0;
-    }
-
-    p = (u_char *) line;
-    last = p + n;
-
-    if (n && (p[0] == CR || p[0] == LF)) {
-        ngx_tecken_transfer_answered(t);
-        return n;
-    }
-
-    if (n > 5 && ngx_strncmp(p, "HTTP/", 5) == 0) {
-
-        /* the one before was 100 */
-        t->answered = 0;
-        curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
-    }
-
-    colon = ngx_strlchr(p, last, ':');
-
-    if (colon == NULL || t->header == NULL) {
-        return n;
-    }
-
-    while (last > colon + 1 && (last[-1] == LF || last[-1] == CR
-                                || last[-1] == ' ' || last[-1] == '\t'))
-    {
-        last--;
-    }
-
-    name.data = p;
-    name.len = colon - p;
-
-    for (p = colon + 1; p < last && (*p == ' ' || *p == '\t'); p++) {
-        /* void */
-    }
-
-    value.data = p;
-    value.len = last - p;
-
-    return (t->header(t, &name, &value) == NGX_OK) ? n : 0;
-}
-
-
-static void
-ngx_tecken_transfer_answered(ngx_tecken_transfer_t *t)
-{
-    long  status;
-
-    t->answered = 1;
-    curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 0L);
-
-    if (t->upload < 0 || !t->paused) {
-        return;
-    }
-
-    /*
-     * An error answers the upload, but libcurl 7.88 does not end one that is
-     * paused; it reads no more from its source.
-     */
-
-    status = 0;
-    (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-
-    if (status >= 300) {
-        ngx_tecken_transfer_resume(t);
-    }
-}
-
-
-static size_t
-ngx_tecken_transfer_body(char *buf, size_t size, size_t n, void *data)
-{
-    ngx_tecken_transfer_t *t = data;
-
-    long       status;
-    ngx_int_t  rc;
-
-    n *= size;
-
-    t->progress = 1;
-
-    if (t->status == 0) {
-        status = 0;
-        (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-        t->status = (ngx_uint_t) status;
-    }
-
-    if (t->body == NULL) {
-        return n;
-    }
-
-    rc = t->body(t, (u_char *) buf, n);
-
-    if (rc == NGX_AGAIN) {
-
-        /*
-         * The bytes are taken, so CURL_WRITEFUNC_PAUSE, which would bring
-         * them again, is no answer.
-         */
-
-        t->paused = 1;
-        (void) curl_easy_pause(t->easy, CURLPAUSE_RECV);
-
-        return n;
-    }
-
-    return (rc == NGX_OK) ? n : 0;
-}
-
-
-static size_t
-ngx_tecken_transfer_read(char *buf, size_t size, size_t n, void *data)
-{
-    ngx_tecken_transfer_t *t = data;
-
-    ssize_t  rc;
-
-    t->progress = 1;
-
-    rc = t->read(t, (u_char *) buf, size * n);
-
-    if (rc == NGX_AGAIN) {
-        t->paused = 1;
-        return CURL_READFUNC_PAUSE;
-    }
-
-    if (rc < 0) {
-        return CURL_READFUNC_ABORT;
-    }
-
-    if (rc > 0) {
-        t->sent = 1;
-    }
-
-    return (size_t) rc;
 }
 
 

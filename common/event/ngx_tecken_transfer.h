@@ -24,6 +24,7 @@
  */
 
 
+typedef struct ngx_tecken_easy_s      ngx_tecken_easy_t;
 typedef struct ngx_tecken_transfer_s  ngx_tecken_transfer_t;
 
 typedef void (*ngx_tecken_transfer_handler_pt)(ngx_tecken_transfer_t *t);
@@ -32,6 +33,7 @@ typedef void (*ngx_tecken_transfer_handler_pt)(ngx_tecken_transfer_t *t);
 /*
  * Transfers to one server: they never take all places, so that a server that
  * stalls leaves some for those to others.  One for each, all zero at first.
+ * They have the same url, ca_file and connect_timeout.
  */
 
 typedef struct {
@@ -39,6 +41,8 @@ typedef struct {
     ngx_queue_t                      waiting;      /* transfers */
     ngx_uint_t                       nwaiting;
     ngx_uint_t                       nactive;
+    ngx_queue_t                      ready;        /* handles of HEADs */
+    ngx_uint_t                       nready;
 } ngx_tecken_transfer_share_t;
 
 
@@ -97,7 +101,7 @@ struct ngx_tecken_transfer_s {
 
     /* private */
 
-    CURL                            *easy;
+    ngx_tecken_easy_t               *easy;
     ngx_queue_t                      queue;
     ngx_event_t                      timer;
     ngx_event_t                      resumer;
@@ -107,8 +111,8 @@ struct ngx_tecken_transfer_s {
     unsigned                         paused:1;
     unsigned                         waiting:1;    /* in the queue */
     unsigned                         active:1;     /* in the multi */
+    unsigned                         whole:1;      /* rc is NGX_OK */
 
-    char                             curl_error[CURL_ERROR_SIZE];
     char                             error[CURL_ERROR_SIZE];
 };
 
@@ -136,6 +140,27 @@ void ngx_tecken_transfer_resume(ngx_tecken_transfer_t *t);
 void ngx_tecken_transfer_cancel(ngx_tecken_transfer_t *t);
 
 
+/* an easy handle of libcurl, ngx_tecken_easy.c */
+
+struct ngx_tecken_easy_s {
+    CURL                            *curl;
+    ngx_tecken_transfer_t           *transfer;     /* NULL: none */
+    ngx_tecken_transfer_share_t     *share;        /* it is ready for */
+    ngx_queue_t                      queue;        /* of share or spare */
+    ngx_queue_t                      all;          /* that are ready */
+    ngx_uint_t                       requests;     /* libcurl repeats some */
+    unsigned                         prepared:1;
+    unsigned                         once:1;       /* not as the next one */
+    char                             error[CURL_ERROR_SIZE];
+};
+
+
+/* t->easy, told all about t; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_tecken_easy_get(ngx_tecken_transfer_t *t);
+void ngx_tecken_easy_put(ngx_tecken_transfer_t *t);
+void ngx_tecken_easy_exit(void);
+
+
 /* the adapter below the transfers, ngx_tecken_curl.c */
 
 typedef struct {
@@ -148,8 +173,11 @@ typedef struct {
     ngx_uint_t                       nactive;
     ngx_uint_t                       connections;
 
-    CURL                           **idle;         /* easy handles to reuse */
-    ngx_uint_t                       nidle;
+    ngx_uint_t                       neasy;
+    ngx_queue_t                      ready;        /* easy handles, those used
+                                                      last first */
+    ngx_queue_t                      spare;        /* easy handles, reset */
+    time_t                           pruned;       /* libcurl's addresses */
 
     ngx_connection_t               **sockets;      /* by number, NULL where
                                                       none is registered */

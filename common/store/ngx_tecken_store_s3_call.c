@@ -314,7 +314,7 @@ ngx_tecken_s3_send(ngx_tecken_s3_call_t *call)
     t->answered = 0;
     t->progress = 0;
     t->paused = 0;
-    t->curl_error[0] = '\0';
+    t->whole = 0;
     t->error[0] = '\0';
 
     call->date = 0;
