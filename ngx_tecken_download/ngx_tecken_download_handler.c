@@ -203,17 +203,17 @@ ngx_tecken_download_path(ngx_http_request_t *r, ngx_str_t *path)
 
     uri = r->unparsed_uri;
 
-    args = ngx_strlchr(uri.data, uri.data + uri.len, '?');
+    args = memchr(uri.data, '?', uri.len);
     if (args) {
         uri.len = args - uri.data;
     }
 
-    args = ngx_strlchr(uri.data, uri.data + uri.len, '#');
+    args = memchr(uri.data, '#', uri.len);
     if (args) {
         uri.len = args - uri.data;
     }
 
-    if (ngx_strlchr(uri.data, uri.data + uri.len, '%') == NULL) {
+    if (memchr(uri.data, '%', uri.len) == NULL) {
         *path = uri;
         return NGX_OK;
     }

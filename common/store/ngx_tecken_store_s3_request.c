@@ -243,7 +243,13 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
      && ngx_strncasecmp(name->data, (u_char *) s, sizeof(s) - 1) == 0)
 
     if (ngx_tecken_s3_is("date")) {
-        call->date = ngx_parse_http_time(value->data, value->len);
+
+        /* the clock that signatures are checked with */
+
+        if (call->s3->credentials) {
+            call->date = ngx_parse_http_time(value->data, value->len);
+        }
+
         return NGX_OK;
     }
 
@@ -267,10 +273,19 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
         return NGX_OK;
     }
 
-    if (ngx_tecken_s3_is("content-length")
-        || ngx_tecken_s3_is("transfer-encoding"))
-    {
+    if (ngx_tecken_s3_is("content-length")) {
         call->framed = 1;
+
+        if (!call->resumed) {
+            o->size = ngx_atoof(value->data, value->len);
+        }
+
+        return NGX_OK;
+    }
+
+    if (ngx_tecken_s3_is("transfer-encoding")) {
+        call->framed = 1;
+        return NGX_OK;
     }
 
     if (call->resumed) {
@@ -289,10 +304,7 @@ ngx_tecken_s3_header(ngx_tecken_transfer_t *t, ngx_str_t *name,
         return NGX_OK;
     }
 
-    if (ngx_tecken_s3_is("content-length")) {
-        o->size = ngx_atoof(value->data, value->len);
-
-    } else if (ngx_tecken_s3_is("last-modified")) {
+    if (ngx_tecken_s3_is("last-modified")) {
         o->mtime = ngx_parse_http_time(value->data, value->len);
 
     } else if (ngx_tecken_s3_is("etag")) {
