@@ -94,6 +94,8 @@ sub figures
           'those of submit_10k_vs_discard' ],
         [ 'submit_10k_cpu_us', 'us', 0, undef, undef,
           'CPU of workers and their threads for such a crash' ],
+        [ 'submit_10k_sync_ms', 'ms', 1, undef, undef,
+          'from the first sync of such a crash\'s file to the last' ],
         [ 'submit_discard_rps', 'requests/s', 0, undef, undef,
           'nginx\'s with `return 200`' ],
         [ 'submit_drain_rps', 'crashes/s', 0, undef, undef,
@@ -207,6 +209,7 @@ sub measure_small
     $report->add('submit_10k_vs_discard', @ratio);
     $report->add('submit_10k_rps', map { $_->{rps} } @submit);
     $report->add('submit_10k_cpu_us', map { $_->{cpu_usec} } @submit);
+    $report->add('submit_10k_sync_ms', map { $_->{sync_msec} } @submit);
     $report->add('submit_discard_rps', map { $_->{rps} } @discard);
 
     $nginx->stop;
@@ -392,20 +395,23 @@ sub _wrk
 {
     my ($self, $nginx, $path, $body, $connections) = @_;
 
-    my $before = $nginx->metric('antenna_spool_sync_seconds_count');
+    my @name = map { "antenna_spool_sync_seconds_$_" } qw(count sum);
+    my @before = map { $nginx->metric($_) } @name;
 
     my $result = TeckenBench::Wrk::run(
         $nginx, path => $path, host => 'localhost', script => 'post',
         connections => $connections, seconds => $self->{seconds},
         args => [ $self->{"${body}_file"}, $post[1] ]);
 
-    my $spooled = $nginx->metric('antenna_spool_sync_seconds_count') - $before;
+    return $result if $path ne '/submit';
 
-    die "$spooled crashes are in the spool, $result->{requests} were "
-        . "acknowledged\n"
-        if $path eq '/submit' && $spooled < $result->{requests};
+    my ($synced, $seconds) =
+        map { $nginx->metric($name[$_]) - $before[$_] } 0, 1;
 
-    return $result;
+    die "$synced crashes were synced, $result->{requests} acknowledged\n"
+        if $synced < $result->{requests};
+
+    return { %$result, sync_msec => 1000 * $seconds / $synced };
 }
 
 
