@@ -22,17 +22,15 @@ my $nginx = collector(
     workers => 2, spool => $spool,
     http => 'limit_conn_zone $binary_remote_addr zone=senders:1m;',
     server => "
-        listen unix:%%PREFIX%%/socket;
-
         location = /mirrored { mirror /copy; antenna_submit; }
         location = /copy {
             internal;
-            proxy_pass http://unix:%%PREFIX%%/socket:/staging;
+            proxy_pass http://127.0.0.1:%%PORT%%/staging;
         }
         location = /staging { antenna_submit; antenna_spool $copies; }
 
         location = /from { mirror /submit; proxy_pass
-                           http://unix:%%PREFIX%%/socket:/staging; }
+                           http://127.0.0.1:%%PORT%%/staging; }
         location = /checked { auth_request /submit; antenna_submit; }
 
         location = /except {
