@@ -110,7 +110,7 @@ ngx_tecken_curl_malloc(size_t size)
 
     i = (size + NGX_TECKEN_CURL_STEP - 1) / NGX_TECKEN_CURL_STEP;
 
-    if (m->lists[i] && ngx_tecken_curl_mine(m)) {
+    if (ngx_tecken_curl_mine(m) && m->lists[i]) {
         piece = m->lists[i];
 
         m->lists[i] = piece->next;
@@ -208,8 +208,9 @@ ngx_tecken_curl_free(void *p)
 
     i = malloc_usable_size(p) / NGX_TECKEN_CURL_STEP;
 
-    if (i == 0 || i > NGX_TECKEN_CURL_LISTS
-        || m->kept >= NGX_TECKEN_CURL_KEPT || !ngx_tecken_curl_mine(m))
+    if (!ngx_tecken_curl_mine(m)
+        || i == 0 || i > NGX_TECKEN_CURL_LISTS
+        || m->kept >= NGX_TECKEN_CURL_KEPT)
     {
         free(p);
         return;
