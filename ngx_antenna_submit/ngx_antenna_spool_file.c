@@ -132,9 +132,13 @@ ngx_antenna_file_write(ngx_antenna_spool_file_t *file,
         return NGX_ERROR;
     }
 
-    pos = bufs ? bufs->data : NULL;
+    if (bufs == NULL) {
+        return NGX_OK;
+    }
 
-    while (bufs) {
+    pos = bufs->data;
+
+    for ( ;; ) {
         niovs = 0;
         size = 0;
 
@@ -165,18 +169,19 @@ ngx_antenna_file_write(ngx_antenna_spool_file_t *file,
 
         file->size += n;
 
-        while (bufs && n >= bufs->last - pos) {
+        while (n >= bufs->last - pos) {
             n -= bufs->last - pos;
             bufs = bufs->next;
-            pos = bufs ? bufs->data : NULL;
+
+            if (bufs == NULL) {
+                return NGX_OK;
+            }
+
+            pos = bufs->data;
         }
 
-        if (bufs) {
-            pos += n;
-        }
+        pos += n;
     }
-
-    return NGX_OK;
 }
 
 
