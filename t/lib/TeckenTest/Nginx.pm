@@ -121,6 +121,20 @@ sub all_workers
 }
 
 
+# the cache manager, once it runs
+sub manager
+{
+    my ($self) = @_;
+
+    return wait_until('the cache manager', 10, sub {
+        my ($pid) = grep {
+            slurp("/proc/$_/cmdline") =~ /\Anginx: cache manager/
+        } _children($self->{master});
+        return $pid;
+    });
+}
+
+
 # HUP.  Returns when new workers serve and old ones take no more connections;
 # "drained": when the old ones are gone too, which may take "seconds" (30).
 # server, http... replace the configuration's text.
