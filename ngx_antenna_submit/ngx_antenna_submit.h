@@ -159,6 +159,8 @@ struct ngx_antenna_submit_ctx_s {
 
     ngx_event_t                    next;       /* the next turn */
     ngx_event_t                    timer;      /* of the whole body */
+    ngx_event_t                    hold;       /* keeps a quitting worker, which
+                                                  does not wait for turns */
     ngx_msec_t                     began;      /* reading the body */
     ngx_msec_t                     blocked_at;
     ngx_msec_t                     stalled;    /* by our own disk */

@@ -18,6 +18,7 @@
 
 #define NGX_ANTENNA_TICK   5000
 #define NGX_ANTENNA_GRACE  30000      /* before the rate counts */
+#define NGX_ANTENNA_HOLD   60000
 
 
 static void ngx_antenna_body_read(ngx_http_request_t *r);
@@ -40,6 +41,7 @@ static void ngx_antenna_body_end(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_body_next(ngx_event_t *ev);
 static void ngx_antenna_body_go(ngx_antenna_submit_ctx_t *ctx);
 static void ngx_antenna_body_timer(ngx_event_t *ev);
+static void ngx_antenna_body_hold(ngx_event_t *ev);
 
 
 #define ngx_antenna_body_in_file(b)                                           \
@@ -69,6 +71,12 @@ ngx_antenna_body_init(ngx_http_request_t *r)
     ctx->timer.handler = ngx_antenna_body_timer;
     ctx->timer.data = r->connection;
     ctx->timer.log = r->connection->log;
+
+    ctx->hold.handler = ngx_antenna_body_hold;
+    ctx->hold.data = r->connection;
+    ctx->hold.log = r->connection->log;
+
+    ngx_add_timer(&ctx->hold, NGX_ANTENNA_HOLD);
 
     r->read_event_handler = ngx_antenna_body_read;
     r->write_event_handler = ngx_http_request_empty_handler;
@@ -649,4 +657,11 @@ ngx_antenna_body_timer(ngx_event_t *ev)
 
     ngx_http_finalize_request(r, ngx_antenna_answer_slow(ctx));
     ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_antenna_body_hold(ngx_event_t *ev)
+{
+    ngx_add_timer(ev, NGX_ANTENNA_HOLD);
 }

@@ -316,6 +316,11 @@ ngx_antenna_submit_cleanup(void *data)
     ngx_antenna_submit_ctx_t  *ctx = data;
 
     ngx_antenna_body_cleanup(ctx);
+
+    if (ctx->hold.timer_set) {
+        ngx_del_timer(&ctx->hold);
+    }
+
     ngx_antenna_raw_free(ctx);
     ngx_antenna_look_free(&ctx->judge);
 
