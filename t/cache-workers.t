@@ -51,7 +51,8 @@ sub start_nginx
     my ($zone, %options) = @_;
 
     return nginx(
-        http => "tecken_zone tecken:$zone; keepalive_requests 1000000;",
+        http => "tecken_zone tecken:$zone; keepalive_requests 1000000;
+                 keepalive_timeout 600s;",
         server => 'location = /probe { tecken_probe_cache; }',
         connections => 2048, %options,
     );

@@ -45,7 +45,7 @@ sub start
     return nginx(
         main => "thread_pool io threads=4; $main",
         http => 'tecken_zone tecken:1m; tecken_io_thread_pool io;
-                 keepalive_requests 1000000;'
+                 keepalive_requests 1000000; keepalive_timeout 600s;'
                 . ($maps ? " tecken_symcache_maps $maps;" : ''),
         server => "location = /probe {
                        tecken_probe_symcache;
