@@ -397,4 +397,4 @@ location / {
 [ 'GET /foo.pdb/AB12/foo.sym', 'HEAD /foo.pdb/AB12/foo.sym',
   'OPTIONS /foo.pdb/AB12/foo.sym', 'GET /foo.pdb/AB12/nothing.sym',
   'DELETE /foo.pdb/AB12/foo.sym' ]
---- error_code eval: [ 200, 200, 200, 404, 405 ]
+--- error_code eval: [ 200, 200, 204, 404, 405 ]
