@@ -237,16 +237,19 @@ tk_raw_text(tk_writer_t *w)
 {
     size_t  n;
 
-    if (w->quoted && w->text.len) {
-        n = tk_write_piece(w, &w->text);
+    if (w->text.len) {
 
-    } else {
-        n = (w->text.len < TK_COPY) ? w->text.len : TK_COPY;
-        tk_write(w, w->text.data, n);
+        if (w->quoted) {
+            n = tk_write_piece(w, &w->text);
+
+        } else {
+            n = (w->text.len < TK_COPY) ? w->text.len : TK_COPY;
+            tk_write(w, w->text.data, n);
+        }
+
+        w->text.data += n;
+        w->text.len -= n;
     }
-
-    w->text.data += n;
-    w->text.len -= n;
 
     if (w->text.len == 0 && w->quoted) {
         w->quoted = 0;
