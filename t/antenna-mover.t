@@ -574,7 +574,11 @@ SKIP: {
              'with its reason';
 
         # damaged
-        my ($name, $crashes, @records) = three(hold($spool), $nginx);
+        $nginx->stop;
+        hold($spool);
+        $nginx->restart;
+
+        my ($name, $crashes, @records) = three($spool, $nginx);
         $name =~ s/\.3\z/.1/;
         substr($records[0], 16, 1) ^= "\x04";
         put_file($spool, $name, $records[0]);

@@ -72,7 +72,8 @@ sub hold
         sleep 1 while getppid() == $parent;
     });
 
-    wait_until('the lock', 10, sub { owner($dir) });
+    wait_until('the lock', 10, sub {
+        ($Held{$dir} == (owner($dir) // 0)) });
 
     return $dir;
 }
