@@ -61,7 +61,9 @@ my $nginx = mover(
     env => { LD_PRELOAD => "$dir/clock.so", TECKEN_CLOCK => $clock });
 
 proxy->reset;
-my $clients = clients($nginx, 3);
+
+# each jump waits for a crash of its own: what is before it has to end
+my $clients = clients($nginx, 3, sub { new_files($spool) < 100 });
 
 
 # [ what, seconds off ]

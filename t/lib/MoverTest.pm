@@ -16,7 +16,7 @@ use Fcntl qw(:flock);
 use File::Find ();
 use JSON::PP ();
 use POSIX ();
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 use StoreTest qw(keys_of pattern);
 use SubmitTest qw(collector part post);
@@ -170,10 +170,11 @@ sub submit
 }
 
 
-# So many clients that post crash after crash until finish().
+# So many clients that post crash after crash until finish(), while $room says
+# that there is some.
 sub clients
 {
-    my ($nginx, $n) = @_;
+    my ($nginx, $n, $room) = @_;
 
     my $self = { log => temp_dir('clients') };
     push @Dirs, [ $$, $self->{log} ];
@@ -188,6 +189,8 @@ sub clients
         $| = 1;
 
         for (my $i = 1; !-e $self->{stop} && getppid() == $parent; $i++) {
+            sleep 0.02, next if $room && !$room->();
+
             my $note = "$$-$client-$i";
             my $crash = submit($nginx, note => $note);
 
