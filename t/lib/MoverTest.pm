@@ -15,6 +15,7 @@ use Exporter 'import';
 use Fcntl qw(:flock);
 use File::Find ();
 use JSON::PP ();
+use List::Util qw(uniq);
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -82,13 +83,14 @@ sub hold
 sub let_go { kill_pid(delete $Held{ $_[0] }) }
 
 
-# The pid of whoever holds the lock, undef if nobody does.
+# The pid of whoever holds the lock, undef if nobody does.  An entry that has
+# been read comes again at the end of the table when others come before it.
 sub owner
 {
     my ($dir) = @_;
 
     my $inode = (stat "$dir/lock")[1] // return;
-    my @owners = slurp('/proc/locks') =~
+    my @owners = uniq slurp('/proc/locks') =~
                  /^\d+: FLOCK +ADVISORY +WRITE (\d+) \S+:$inode /mg;
 
     return wantarray ? @owners : $owners[0];
